@@ -1,0 +1,64 @@
+# Two commands set everything up on a machine with nothing but Python 3.11 or newer:
+#   make quickstart    install, then train and evaluate five judges on the world that ships
+#   make test          install, then run the tests
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+# Two processes that both spin-wait on the same cores slow each other down forty times.
+export OMP_WAIT_POLICY ?= PASSIVE
+
+.DEFAULT_GOAL := help
+
+help:  ## List the commands
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+# torch comes first and pinned to a release with CPU files on PyPI: with none installed, a looser
+# requirement may pull gigabytes of CUDA. On a machine with a GPU, install your own torch first.
+$(VENV)/installed: pyproject.toml Makefile
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -c "import torch" 2>/dev/null || $(BIN)/python -m pip install --quiet torch==2.13.0
+	$(BIN)/python -m pip install --quiet --editable '.[all]'
+	touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@
+
+quickstart: $(VENV)/installed  ## Train and evaluate five judges on the world that ships
+	$(BIN)/jurist quickstart $(ARGS)
+
+# Two test processes, each on one core.
+test coverage: export OMP_NUM_THREADS = 1
+test: $(VENV)/installed-dev  ## Run the tests
+	$(BIN)/python -m pytest -n 2 $(ARGS)
+
+check: $(VENV)/installed-dev  ## Format, lint, types, import contracts, documentation
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+	$(MAKE) docs
+
+format: $(VENV)/installed-dev  ## Format and mend what can be mended
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+docs: $(VENV)/installed-dev  ## Build the documentation into docs/_build
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
+
+coverage: $(VENV)/installed-dev  ## Run the tests and say which lines no test reaches
+	$(BIN)/python -m pytest -n 2 --cov --cov-report=term:skip-covered
+
+bench: $(VENV)/installed-dev  ## Run the benchmarks
+	$(BIN)/python -m benchmarks
+
+smollm2: $(VENV)/installed  ## Fetch SmolLM2-135M-Instruct and save it as safetensors
+	$(BIN)/python scripts/fetch_smollm2.py --output models/SmolLM2-135M-Instruct
+
+all: check test  ## What CI runs, and more
+
+clean:  ## Remove the environment and what was built
+	rm -rf $(VENV) docs/_build .pytest_cache .ruff_cache
+
+.PHONY: help quickstart test check format docs coverage bench smollm2 all clean

@@ -1,0 +1,5 @@
+"""`python -m jurist` is `jurist`."""
+
+from jurist.cli import main
+
+main()

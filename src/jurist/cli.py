@@ -1,0 +1,88 @@
+"""Command line: one subcommand per recipe, its flags read off its config. No logic here."""
+
+import logging
+import os
+import signal
+import sys
+from types import FrameType
+
+import tyro
+from rich.console import Console
+from rich.logging import RichHandler
+
+from jurist.errors import JuristError
+from jurist.recipes.bradley_terry import run_bradley_terry
+from jurist.recipes.doctor import run_doctor
+from jurist.recipes.evaluate import run_evaluate
+from jurist.recipes.genrm import run_genrm
+from jurist.recipes.judge import run_judge
+from jurist.recipes.quickstart import run_quickstart
+from jurist.recipes.rerun import run_rerun
+from jurist.recipes.star_dpo import run_star_dpo
+from jurist.recipes.star_sft import run_star_sft
+
+COMMANDS = {
+    "quickstart": run_quickstart,
+    "bradley-terry": run_bradley_terry,
+    "genrm": run_genrm,
+    "star-sft": run_star_sft,
+    "star-dpo": run_star_dpo,
+    "judge": run_judge,
+    "evaluate": run_evaluate,
+    "rerun": run_rerun,
+    "doctor": run_doctor,
+}
+
+
+def main() -> None:
+    """Run the recipe named on the command line, and exit as `docs/cli.md` says.
+
+    0 done, 1 stopped by a check, 2 usage or configuration, 3 input refused, 4 model or server
+    unavailable, 5 store or disk, 130 and 143 interrupted.
+    """
+    terminated = False
+
+    def terminate(signum: int, frame: FrameType | None) -> None:
+        # The way that Ctrl-C takes, which a running event loop knows how to unwind. A second one
+        # ends the process at once.
+        nonlocal terminated
+        terminated = True
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        interrupt = signal.getsignal(signal.SIGINT)
+        if not callable(interrupt):  # as in the background of a script, where Ctrl-C is ignored
+            raise KeyboardInterrupt
+        interrupt(signal.SIGINT, frame)
+
+    signal.signal(signal.SIGTERM, terminate)
+    console = Console(stderr=True)
+    logging.basicConfig(
+        level=logging.INFO,
+        format="%(message)s",
+        handlers=[RichHandler(console=console, show_path=False, show_level=False, show_time=False)],
+    )
+    # It has a line for every request, of which a run makes thousands.
+    logging.getLogger("httpx2").setLevel(logging.WARNING)
+    try:
+        status = tyro.extras.subcommand_cli_from_dict(
+            COMMANDS,
+            prog="jurist",
+            description="Generative reward models that people can train, trust and serve.",
+            config=(tyro.conf.OmitArgPrefixes,),
+        )
+    except JuristError as error:
+        print(f"jurist: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # `jurist ... | head` is no error. Left to the system, SIGPIPE would also end the process,
+        # without a word, when a server hangs up in the middle of a request.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except KeyboardInterrupt:
+        how = "terminated" if terminated else "interrupted"
+        print(f"jurist: {how}; run the same command to go on", file=sys.stderr)
+        sys.exit(143 if terminated else 130)
+    sys.exit(status or 0)
+
+
+if __name__ == "__main__":
+    main()

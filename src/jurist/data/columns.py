@@ -1,0 +1,278 @@
+r"""Column layouts that preferences are published in, and the way from each to a `Preference`.
+
+| layout | columns |
+|---|---|
+| jurist | prompt, chosen, rejected, or for a tie prompt, response_a, response_b; tie, margin |
+| trl | chosen, rejected, with prompt or without, texts or lists of messages; tie, margin |
+| hh-rlhf | chosen, rejected: transcripts of "\n\nHuman: " and "\n\nAssistant: " turns |
+| ultrafeedback-binarized | chosen, rejected, score_chosen, score_rejected; prompt |
+| rewardbench | prompt, chosen, rejected, subset |
+
+Every layout also reads id, source, category and group if they are there, and the group in meta;
+jurist and trl read the margin in meta too. Texts are taken as they stand; nothing is stripped but
+the marks of a transcript.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from pathlib import PurePath
+from typing import NamedTuple, cast
+
+from jurist.data.cells import flag_of, kind, name_of, number_of, required, short, text_of
+from jurist.data.check import fault
+from jurist.data.lines import Columns
+from jurist.data.overlap import normalised_prompt
+from jurist.data.turns import ROLE_MARK, messages, parted, parted_row, prompt_of, transcript
+from jurist.digest import digest
+from jurist.errors import ConfigError, DataError
+from jurist.types import Conversation, Preference
+
+
+class Layout(StrEnum):
+    """A way that published preferences lay out their columns."""
+
+    JURIST = "jurist"
+    TRL = "trl"
+    HH_RLHF = "hh-rlhf"
+    ULTRAFEEDBACK_BINARIZED = "ultrafeedback-binarized"
+    REWARDBENCH = "rewardbench"
+
+
+AUTO = "auto"
+"""Says that the layout is to be recognised from the columns."""
+
+_ABOUT = frozenset({"id", "source", "category", "group", "meta"})
+_PAIR = frozenset({"prompt", "chosen", "rejected", "tie", "margin"})
+_UNMEASURED = frozenset({"prompt", "response_a", "response_b", "label_source", "licence"})
+
+READ: Mapping[Layout, frozenset[str]] = {
+    Layout.JURIST: _ABOUT | _PAIR | {"response_a", "response_b"},
+    Layout.TRL: _ABOUT | _PAIR,
+    Layout.HH_RLHF: _ABOUT | {"chosen", "rejected"},
+    Layout.ULTRAFEEDBACK_BINARIZED: _ABOUT
+    | {"prompt", "chosen", "rejected", "score_chosen", "score_rejected"},
+    Layout.REWARDBENCH: _ABOUT | {"prompt", "chosen", "rejected", "subset"},
+}
+"""The columns that each layout reads; any other column of a row is left alone."""
+
+
+class Place(NamedTuple):
+    """Where a row stands: what it is named after if it does not say."""
+
+    stem: str
+    """Name of the file or data set, without folder and suffix."""
+
+    number: int
+    """Line or row, counted from 1."""
+
+
+def layout_named(name: str) -> Layout | None:
+    """The layout of a name, or None for "auto".
+
+    Raises:
+        ConfigError: If there is no such layout.
+    """
+    if name == AUTO:
+        return None
+    if name not in set(Layout):
+        known = ", ".join((AUTO, *Layout))
+        raise ConfigError(f"expected --layout to be one of {known}, found {name!r}")
+    return Layout(name)
+
+
+def stem(name: str) -> str:
+    """The name of a file or data set without its folder and its suffixes.
+
+    Example:
+        >>> stem("data/hh_rlhf.jsonl.gz"), stem("owner/v1.5")
+        ('hh_rlhf', 'v1.5')
+    """
+    base = PurePath(name).name
+    return re.sub(r"(\.(jsonl|json))?(\.(gz|jsonl|json|parquet))$", "", base) or base
+
+
+# Recognising
+
+
+def candidates(columns: Columns) -> list[Layout]:
+    """The layouts that a row may be in, judged by which columns it has.
+
+    Returns:
+        None, one or several. Several means that reading the row by one of them and by another
+        would come to different preferences.
+    """
+    have = {name for name, value in columns.items() if value is not None}
+    if {"prompt", "response_a", "response_b"} <= have:
+        return [Layout.JURIST]
+    if not {"chosen", "rejected"} <= have:
+        return []
+    values = (columns["chosen"], columns["rejected"])
+    texts = [value for value in values if isinstance(value, str)]
+    if len(texts) < 2:
+        texts = []
+    found: list[Layout] = []
+    if {"score_chosen", "score_rejected"} <= have:
+        found.append(Layout.ULTRAFEEDBACK_BINARIZED)
+    if texts and {"prompt", "subset"} <= have:
+        found.append(Layout.REWARDBENCH)
+    about = {"source", "category", "group", "meta", "tie"}
+    if texts and "prompt" in have and (have & about or (not found and "id" in have)):
+        found.append(Layout.JURIST)
+    transcripts = texts and all(ROLE_MARK.match(text) for text in texts)
+    if transcripts:
+        found.append(Layout.HH_RLHF)
+    quoting = texts and all("\n\nAssistant:" in text for text in texts)
+    if not found or (transcripts and "prompt" in have and found == [Layout.HH_RLHF]):
+        found.append(Layout.TRL)
+        if quoting and "prompt" not in have:
+            found.append(Layout.HH_RLHF)
+    return found
+
+
+# Reading
+
+
+def preference(columns: Columns, layout: Layout, place: Place) -> Preference:
+    """Read one row.
+
+    Args:
+        columns: The row.
+        layout: What its columns mean.
+        place: Where it stands. Gives id and source, if the row has none of its own.
+
+    Raises:
+        DataError: If the row is not a preference in that layout, saying what was expected and what
+            was found, but not where: the caller knows.
+    """
+    pair = _READERS[layout](columns)
+    meta = columns.get("meta")
+    about: Mapping[str, object] = cast(Columns, meta) if isinstance(meta, dict) else {}
+    if meta is not None and not isinstance(meta, dict):
+        raise DataError(f"expected 'meta' to be an object, found {kind(meta)}")
+    if layout is Layout.REWARDBENCH:
+        category = name_of(columns, "subset")
+    else:
+        category = name_of(columns, "category")
+    group = (
+        name_of(columns, "group") if columns.get("group") is not None else name_of(about, "group")
+    )
+    margin = pair.margin
+    if margin is None and layout in (Layout.JURIST, Layout.TRL):
+        where = columns if columns.get("margin") is not None else about
+        margin = number_of(where, "margin")
+    identity = name_of(columns, "id")
+    source = name_of(columns, "source")
+    read = Preference(
+        id=f"{place.stem}-{place.number}" if identity is None else identity,
+        prompt=pair.prompt,
+        chosen=pair.chosen,
+        rejected=pair.rejected,
+        tie=pair.tie,
+        margin=margin,
+        category=category or "",
+        source=place.stem if source is None else source,
+        group=prompt_group(pair.prompt) if group is None else group,
+    )
+    if wrong := fault(read):
+        raise DataError(wrong)
+    return read
+
+
+def prompt_group(prompt: Conversation) -> str:
+    """The group of a row that names none: a digest of its normalised prompt, 16 digits long."""
+    return digest(normalised_prompt(prompt))[:16]
+
+
+class _Pair(NamedTuple):
+    prompt: Conversation
+    chosen: str
+    rejected: str
+    tie: bool = False
+    margin: float | None = None
+
+
+def _jurist(columns: Columns) -> _Pair:
+    if "response_a" in columns or "response_b" in columns:
+        return _tied(columns)
+    prompt = prompt_of(required(columns, "prompt"))
+    chosen, rejected = (text_of(columns, name) for name in ("chosen", "rejected"))
+    return _Pair(prompt, chosen, rejected, flag_of(columns, "tie"))
+
+
+def _tied(columns: Columns) -> _Pair:
+    labels = [name for name in ("chosen", "rejected") if columns.get(name) is not None]
+    if columns.get("tie") is None:
+        # A label under a name unknown here would be taken for a tie.
+        labels += sorted(set(columns) - _UNMEASURED - _ABOUT - {"margin", "chosen", "rejected"})
+    elif not flag_of(columns, "tie"):
+        labels.append("tie")
+    if labels:
+        raise DataError(
+            f"expected response_a and response_b to be tied, found {', '.join(map(repr, labels))} "
+            f"beside them, which may say otherwise; name the better one 'chosen' and the other "
+            f"'rejected', or give 'tie': true"
+        )
+    prompt = prompt_of(required(columns, "prompt"))
+    return _Pair(prompt, text_of(columns, "response_a"), text_of(columns, "response_b"), tie=True)
+
+
+def _trl(columns: Columns) -> _Pair:
+    """TRL's preference type: standard or conversational, explicit or implicit prompt."""
+    prompt, chosen, rejected = parted_row(columns)
+    return _Pair(prompt, chosen, rejected, flag_of(columns, "tie"))
+
+
+def _hh_rlhf(columns: Columns) -> _Pair:
+    """Transcripts of Bai et al. (2022), which differ in the assistant's last turn only."""
+    chosen, rejected = (transcript(columns, name) for name in ("chosen", "rejected"))
+    return _Pair(*parted(chosen, rejected))
+
+
+def _ultrafeedback(columns: Columns) -> _Pair:
+    """UltraFeedback with one better and one other response of each prompt, and their scores."""
+    score_chosen, score_rejected = (
+        number_of(columns, name) for name in ("score_chosen", "score_rejected")
+    )
+    if score_chosen is None or score_rejected is None:
+        raise DataError(
+            f"expected scores in 'score_chosen' and 'score_rejected', found {score_chosen} and "
+            f"{score_rejected}"
+        )
+    if score_chosen < score_rejected:
+        raise DataError(
+            f"expected the chosen response to score at least as high as the rejected one, found "
+            f"{score_chosen} and {score_rejected}"
+        )
+    # The prompt column repeats one of the turns; which one, the copies of the set differ on.
+    said = columns.get("prompt")
+    if isinstance(columns.get("chosen"), list) and isinstance(said, str):
+        prompt, chosen, rejected = parted(
+            messages(columns["chosen"], "chosen"),
+            messages(required(columns, "rejected"), "rejected"),
+        )
+        turns = [turn.content.strip() for turn in prompt if turn.role == "user"]
+        if said.strip() not in turns:
+            raise DataError(
+                f"expected 'prompt' among the user turns of 'chosen', found {short(said)} "
+                f"and {short(turns[-1] if turns else '')}"
+            )
+    else:
+        prompt, chosen, rejected = parted_row(columns)
+    margin = score_chosen - score_rejected
+    return _Pair(prompt, chosen, rejected, tie=margin == 0.0, margin=margin)
+
+
+def _rewardbench(columns: Columns) -> _Pair:
+    required(columns, "subset")
+    prompt = prompt_of(required(columns, "prompt"))
+    return _Pair(prompt, text_of(columns, "chosen"), text_of(columns, "rejected"))
+
+
+_READERS: Mapping[Layout, Callable[[Columns], _Pair]] = {
+    Layout.JURIST: _jurist,
+    Layout.TRL: _trl,
+    Layout.HH_RLHF: _hh_rlhf,
+    Layout.ULTRAFEEDBACK_BINARIZED: _ultrafeedback,
+    Layout.REWARDBENCH: _rewardbench,
+}

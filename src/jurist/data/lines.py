@@ -1,0 +1,197 @@
+"""Rows of JSON Lines files, plain or gzipped, read strictly and a line at a time.
+
+What `json.loads` lets through and a judge must not be trained on is refused here: bytes that are
+not UTF-8, NaN and infinities, a key given twice, half of a surrogate pair.
+"""
+
+import gzip
+import io
+import json
+import re
+import zlib
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple, NoReturn, TypeAlias
+
+from jurist.errors import DataError
+
+_File: TypeAlias = io.BufferedReader | gzip.GzipFile
+
+Columns: TypeAlias = dict[str, object]
+"""One row as its file has it: column name to value."""
+
+MAX_LINE_BYTES = 64 * 2**20
+"""A longer line is refused; nothing of it but its beginning is held in memory."""
+
+_KEPT_OF_A_LONG_LINE = 1000
+_GZIP_MAGIC = b"\x1f\x8b"
+_UTF8_BOM = b"\xef\xbb\xbf"
+_UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
+_ESCAPED_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+
+
+class Row(NamedTuple):
+    """One row of a file, good or bad."""
+
+    number: int
+    """Line of the file, or row of a table, counted from 1."""
+
+    columns: Columns | None
+    """What the row holds, or None if it could not be read."""
+
+    reason: str = ""
+    """Why it could not be read."""
+
+    raw: bytes | None = None
+    """The line as it stands in the file, or None for the row of a table."""
+
+
+def json_rows(path: Path, *, max_line_bytes: int = MAX_LINE_BYTES) -> Iterator[Row]:
+    r"""Read a JSON Lines file one line at a time; blank lines are passed over.
+
+    Lines end at `\n` alone: `str.splitlines` would also cut at U+2028 and its like, which JSON
+    allows inside strings. A `\r` before the end and a UTF-8 byte order mark at the start of the
+    file are tolerated. Whether the file is gzipped is read off its first two bytes.
+
+    Raises:
+        DataError: If the file as a whole is not what it should be: missing, cut short, UTF-16, a
+            JSON array. What is wrong with one line is said in its `Row.reason` instead.
+    """
+    with _opened(path) as file:
+        seen = 0
+        number = 0
+        for line in _lines(file, path, max_line_bytes):
+            number += 1
+            if number == 1:
+                line = _first_line(line, path)
+            if len(line) > max_line_bytes:
+                yield Row(
+                    number,
+                    None,
+                    f"a line of more than {max_line_bytes:,} bytes, the most that is read; "
+                    f"only its first {_KEPT_OF_A_LONG_LINE:,} are kept here",
+                    line[:_KEPT_OF_A_LONG_LINE],
+                )
+                continue
+            stripped = line.strip()
+            if not stripped:
+                continue
+            seen += 1
+            if seen == 1:
+                _refuse_other_json(stripped, path)
+            yield _row(number, line)
+
+
+@contextmanager
+def _opened(path: Path) -> Generator[_File, None, None]:
+    try:
+        with path.open("rb") as plain:
+            gzipped = plain.peek(2)[:2] == _GZIP_MAGIC
+            if path.suffix == ".gz" and not gzipped and plain.peek(1):
+                raise DataError(f"{path}: expected gzip, as the name says, found something else")
+            if not gzipped:
+                yield plain
+                return
+            with gzip.open(plain, "rb") as unzipped:
+                yield unzipped
+    except OSError as error:
+        raise DataError(f"{path}: cannot read: {error.strerror or error}") from error
+
+
+def _lines(file: _File, path: Path, max_line_bytes: int) -> Iterator[bytes]:
+    """The lines of a file; of one that is too long, its first `max_line_bytes` + 1 bytes."""
+    number = 0
+    try:
+        while line := file.readline(max_line_bytes + 1):
+            if len(line) > max_line_bytes and not line.endswith(b"\n"):
+                while (rest := file.readline(max_line_bytes)) and not rest.endswith(b"\n"):
+                    pass
+            number += 1
+            yield line
+    except EOFError as error:
+        raise DataError(
+            f"{path}: the gzip file is cut short: expected more after line {number}, the last "
+            f"whole one, and found the end; fetch it or write it again"
+        ) from error
+    except (zlib.error, gzip.BadGzipFile) as error:
+        raise DataError(
+            f"{path}: the gzip file is damaged after line {number}, the last one that could be "
+            f"read ({error}); fetch it or write it again"
+        ) from error
+
+
+def _first_line(line: bytes, path: Path) -> bytes:
+    if line.startswith(_UTF16_BOMS):
+        raise DataError(f"{path}:1: expected UTF-8, found UTF-16; save the file as UTF-8")
+    if line.startswith(b"PAR1"):
+        raise DataError(f"{path}:1: expected JSON Lines, found Parquet; name the file *.parquet")
+    return line.removeprefix(_UTF8_BOM)
+
+
+def _refuse_other_json(first: bytes, path: Path) -> None:
+    if first.startswith(b"["):
+        raise DataError(
+            f"{path}: expected JSON Lines, one object a line, found a JSON array; convert it with "
+            f"`jq -c '.[]' {path.name} > rows.jsonl`"
+        )
+    if first == b"{":
+        raise DataError(
+            f"{path}: expected JSON Lines, one object a line, found an object spread over "
+            f"several lines; convert it with `jq -c . {path.name} > rows.jsonl`"
+        )
+
+
+class _RefusedValueError(ValueError):
+    """JSON that the standard library would let through."""
+
+
+def _object(pairs: list[tuple[str, object]]) -> Columns:
+    columns = dict(pairs)
+    if len(columns) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        raise _RefusedValueError(f"expected each key once, found twice: {', '.join(twice)}")
+    return columns
+
+
+def _constant(name: str) -> NoReturn:
+    raise _RefusedValueError(f"expected JSON, found {name}, which JSON has no word for")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant)
+
+
+def _row(number: int, line: bytes) -> Row:
+    try:
+        value: object = _DECODER.decode(line.decode("utf-8"))
+        if _ESCAPED_SURROGATE.search(line):
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except (ValueError, RecursionError) as error:
+        return Row(number, None, _reason(error, line), line)
+    if not isinstance(value, dict):
+        found = type(value).__name__ if value is not None else "null"
+        return Row(number, None, f"expected a JSON object, found {found}", line)
+    return Row(number, value, raw=line)
+
+
+def _reason(error: ValueError | RecursionError, line: bytes) -> str:
+    match error:
+        case UnicodeDecodeError():
+            byte = error.object[error.start]
+            return f"expected UTF-8, found byte 0x{byte:02x} at column {error.start + 1}"
+        case UnicodeEncodeError():
+            return "expected text, found half of a surrogate pair (a lone \\ud800 to \\udfff)"
+        case json.JSONDecodeError():
+            hint = ""
+            if b"\0" in line:
+                hint = "; it holds NUL bytes, so it may be UTF-16, or damaged"
+            elif not line.endswith(b"\n"):
+                hint = "; the line has no end, so the file may be cut short"
+            return f"expected JSON, found an error at column {error.colno}: {error.msg}{hint}"
+        case RecursionError():
+            return "expected a row, found JSON nested too deeply to read"
+        case _RefusedValueError():
+            return str(error)
+        case _:
+            return f"expected JSON, found a value that cannot be read: {error}"

@@ -1,0 +1,331 @@
+"""Reading preferences from files, folders and data sets, each row checked.
+
+A row that is not a preference is never guessed at: it is refused with its file and line, or, if
+the caller says where to, set aside in a file of rejects.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from jurist.data.columns import READ, Layout, Place, candidates, layout_named, preference, stem
+from jurist.data.lines import Columns, Row, json_rows
+from jurist.data.tables import dataset_rows, is_saved_dataset, may_be_hub_id, parquet_rows
+from jurist.errors import ConfigError, DataError
+from jurist.storage import write_bytes
+from jurist.types import Conversation, Preference
+
+SUFFIXES = (".jsonl", ".json", ".jsonl.gz", ".json.gz", ".parquet")
+"""What the name of a file of preferences ends in."""
+
+_NUM_OFFENCES_SHOWN = 5
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SourceFile:
+    """One file, or one part of a data set, that preferences were read from."""
+
+    name: str
+    layout: Layout | None
+    """None if none of its rows was good enough to tell."""
+
+    num_rows: int
+    """Rows in it, bad ones too; blank lines are no rows."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PreferenceSet:
+    """Preferences, and what became of every row on the way to them.
+
+    `num_rows` = `len(preferences)` + `num_rejected` + `num_deduplicated`.
+    """
+
+    preferences: list[Preference]
+    """In the order read. Ids are unique, groups are not empty."""
+
+    files: tuple[SourceFile, ...]
+    ignored: tuple[str, ...]
+    """Files of the folder that were not read, since their names do not say they hold rows."""
+
+    unread: tuple[str, ...]
+    """Columns that the layout has no use for."""
+
+    num_rejected: int
+    """Rows set aside in the file of rejects."""
+
+    num_deduplicated: int
+    """Rows left out since one of the same id and content was read before."""
+
+    num_repeated: int
+    """Rows kept although another id has the same prompt and responses."""
+
+    @property
+    def num_rows(self) -> int:
+        """Rows read, good and bad."""
+        return sum(file.num_rows for file in self.files)
+
+    def __str__(self) -> str:
+        """One line for a log: how many of what."""
+        layouts = ", ".join(sorted({file.layout for file in self.files if file.layout}))
+        files = "1 file" if len(self.files) == 1 else f"{len(self.files)} files"
+        counts = [f"{len(self.preferences):,} preferences", f"{files} ({layouts})"]
+        for count, what in (
+            (sum(one.tie for one in self.preferences), "ties"),
+            (self.num_rejected, "bad rows set aside"),
+            (self.num_deduplicated, "rows given twice left out"),
+            (self.num_repeated, "repeated under another id"),
+        ):
+            if count:
+                counts.append(f"{count:,} {what}")
+        return "; ".join(counts)
+
+
+def read_preferences(
+    source: str | Path,
+    *,
+    layout: str = "auto",
+    split: str | None = None,
+    skip_bad: Path | None = None,
+) -> PreferenceSet:
+    """Read preferences, all of them checked.
+
+    Args:
+        source: A file of JSON Lines (plain or gzipped) or Parquet; a folder of such files, read in
+            the order of their names; a folder written by `datasets`; or the id of a data set on
+            the Hugging Face hub. The last two need the extra `datasets`, Parquet `parquet`.
+        layout: Name of a `Layout`, or "auto" to recognise it from the columns, file by file.
+        split: Part of a data set to read. Not for files.
+        skip_bad: Where to set bad rows aside, as JSON Lines of file, line, reason and row. The
+            file is written in any case, and is empty if no row was bad. If None, a bad row is an
+            error. A file that is damaged as a whole is an error either way, since nobody could
+            count what was lost.
+
+    Raises:
+        ConfigError: If the layout or the split does not exist, an extra is missing, or the hub
+            cannot be reached.
+        DataError: If the source is not there or damaged, a row is bad, the columns fit more than
+            one layout, or no preference is left. Names the first bad rows and counts them all.
+        StoreError: If the rejects cannot be written.
+    """
+    wanted = layout_named(layout)
+    tables, ignored = _tables(source, split)
+    if skip_bad is not None:
+        _refuse_rejects_among(source, skip_bad)
+    reading = _Reading(wanted, setting_aside=skip_bad is not None)
+    for table in tables:
+        reading.read(table)
+    if reading.num_offences and skip_bad is None:
+        raise DataError(reading.complaint())
+    if skip_bad is not None:
+        write_bytes(skip_bad, b"".join(offence.line() for offence in reading.offences))
+    if not reading.preferences:
+        raise DataError(
+            f"{source}: expected preferences, found bad rows only: {reading.complaint()}"
+        )
+    return PreferenceSet(
+        preferences=list(reading.preferences.values()),
+        files=tuple(reading.files),
+        ignored=ignored,
+        unread=tuple(sorted(reading.unread)),
+        num_rejected=reading.num_offences,
+        num_deduplicated=reading.num_deduplicated,
+        num_repeated=reading.num_repeated,
+    )
+
+
+class _Table(NamedTuple):
+    name: str
+    stem: str
+    rows: Iterator[Row]
+
+
+def _tables(source: str | Path, split: str | None) -> tuple[Iterator[_Table], tuple[str, ...]]:
+    """The files of a source, to be opened one after another, and those not to be read."""
+    path = Path(source)
+    if source == "":
+        raise DataError("expected the name of a file, a folder or a data set, found empty text")
+    if path.is_dir():
+        names = sorted(entry.name for entry in path.iterdir() if not entry.name.startswith("."))
+        files = [name for name in names if name.endswith(SUFFIXES) and (path / name).is_file()]
+        if files and not is_saved_dataset(path):
+            _refuse_split(source, split)
+            ignored = tuple(name for name in names if name not in files)
+            return (_file(path / name) for name in files), ignored
+        if not is_saved_dataset(path) and not any((path / name).is_dir() for name in names):
+            raise DataError(
+                f"{source}: expected files named {', '.join('*' + end for end in SUFFIXES)} in "
+                f"the folder, found {', '.join(names) or 'nothing'}"
+            )
+    elif path.exists():
+        _refuse_split(source, split)
+        if not path.name.endswith(SUFFIXES):
+            raise DataError(
+                f"{source}: expected a name that ends in {', '.join(SUFFIXES)}, to say what is in "
+                f"the file, found {path.name!r}"
+            )
+        return iter([_file(path)]), ()
+    elif isinstance(source, Path) or source.endswith(SUFFIXES) or not may_be_hub_id(source):
+        raise DataError(f"{source}: expected a file or a folder, found none of that name")
+    part, rows = dataset_rows(str(source), split=split)
+    return iter([_Table(f"{source}[{part}]", stem(str(source)), rows)]), ()
+
+
+def _file(path: Path) -> _Table:
+    rows = parquet_rows(path) if path.suffix == ".parquet" else json_rows(path)
+    return _Table(str(path), stem(path.name), rows)
+
+
+def _refuse_split(source: str | Path, split: str | None) -> None:
+    if split is not None:
+        raise ConfigError(
+            f"{source}: expected no --split, since files have no parts, found {split!r}; name the "
+            f"file to read"
+        )
+
+
+def _refuse_rejects_among(source: str | Path, rejects: Path) -> None:
+    path = Path(source)
+    if path.exists() and path.resolve() in (rejects.resolve(), rejects.resolve().parent):
+        raise ConfigError(
+            f"{rejects}: expected a file for bad rows outside of the data, found it in {source}, "
+            f"where it would overwrite data or be read as data"
+        )
+
+
+class _Offence(NamedTuple):
+    name: str
+    row: Row
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.name}:{self.row.number}: {self.reason}"
+
+    def line(self) -> bytes:
+        """The offence as a line of the file of rejects."""
+        if self.row.raw is None:
+            text = json.dumps(self.row.columns, ensure_ascii=False, default=repr)
+        else:
+            text = self.row.raw.decode("utf-8", "backslashreplace").rstrip("\r\n")
+        entry = {
+            "file": self.name,
+            "line": self.row.number,
+            "reason": self.reason,
+            "row": text,
+        }
+        return json.dumps(entry).encode("ascii") + b"\n"
+
+
+class _Reading:
+    """What has been read so far, from one file after another."""
+
+    def __init__(self, layout: Layout | None, *, setting_aside: bool) -> None:
+        self.layout = layout
+        self.setting_aside = setting_aside
+        self.preferences: dict[str, Preference] = {}
+        self.places: dict[str, str] = {}
+        self.contents: set[tuple[Conversation, str, str]] = set()
+        self.files: list[SourceFile] = []
+        self.unread: set[str] = set()
+        self.offences: list[_Offence] = []
+        self.num_offences = 0
+        self.num_deduplicated = 0
+        self.num_repeated = 0
+
+    def read(self, table: _Table) -> None:
+        """Read one file to its end, keeping what is good of it and noting what is bad."""
+        layout = self.layout
+        num_rows = 0
+        for row in table.rows:
+            num_rows += 1
+            if row.columns is None:
+                self.offend(_Offence(table.name, row, row.reason))
+                continue
+            try:
+                if self.layout is None:
+                    layout = _recognised(row, layout, table.name)
+                assert layout is not None
+                one = preference(row.columns, layout, Place(table.stem, row.number))
+                self.keep(one, f"{table.name}:{row.number}")
+            except _AmbiguousLayoutError:
+                raise
+            except DataError as error:
+                self.offend(_Offence(table.name, row, str(error)))
+                continue
+            self.unread |= row.columns.keys() - READ[layout]
+        if num_rows == 0:
+            raise DataError(f"{table.name}: expected preferences, found an empty file")
+        self.files.append(SourceFile(name=table.name, layout=layout, num_rows=num_rows))
+
+    def keep(self, one: Preference, place: str) -> None:
+        """Keep a preference unless it was kept before."""
+        before = self.preferences.get(one.id)
+        if before is not None:
+            if _content(before) != _content(one):
+                raise DataError(
+                    f"expected id {one.id!r} once, found other content under it at "
+                    f"{self.places[one.id]}"
+                )
+            self.num_deduplicated += 1
+            return
+        content = (one.prompt, one.chosen, one.rejected)
+        if content in self.contents:
+            self.num_repeated += 1
+        self.contents.add(content)
+        self.preferences[one.id] = one
+        self.places[one.id] = place
+
+    def offend(self, offence: _Offence) -> None:
+        """Count a bad row, and keep it if it is to be shown or set aside."""
+        self.num_offences += 1
+        if self.setting_aside or self.num_offences <= _NUM_OFFENCES_SHOWN:
+            self.offences.append(offence)
+
+    def complaint(self) -> str:
+        """The first bad rows, one a line, and how many there are."""
+        shown = [str(offence) for offence in self.offences[:_NUM_OFFENCES_SHOWN]]
+        if self.num_offences == 1:
+            return shown[0]
+        first = "" if len(shown) == self.num_offences else f", the first {len(shown)} are"
+        return "\n".join(
+            [
+                f"{self.num_offences:,} bad rows{first}:",
+                *(f"  {line}" for line in shown),
+                "give --skip-bad to set them aside and go on",
+            ]
+        )
+
+
+class _AmbiguousLayoutError(DataError):
+    """Not a fault of the row, and so not one to set aside."""
+
+
+def _recognised(row: Row, before: Layout | None, name: str) -> Layout:
+    """The layout of a row, which is that of the rows before it in the same file."""
+    columns: Columns = row.columns or {}
+    found = candidates(columns)
+    if before is None:
+        if not found:
+            raise DataError(
+                f"expected the columns of a layout ({', '.join(Layout)}), at least 'chosen' and "
+                f"'rejected', found {sorted(columns)}"
+            )
+        if len(found) > 1:
+            raise _AmbiguousLayoutError(
+                f"{name}:{row.number}: expected columns of one layout, found that "
+                f"{sorted(columns)} may be {' or '.join(found)}; say which with --layout"
+            )
+        return found[0]
+    # These two mean the same by the columns they share.
+    alike = {Layout.JURIST, Layout.TRL}
+    if found and before not in found and not (before in alike and alike & set(found)):
+        raise DataError(
+            f"expected the layout {before}, as in the rows before, found {' or '.join(found)} by "
+            f"the columns {sorted(columns)}; say which with --layout"
+        )
+    return before
+
+
+def _content(one: Preference) -> tuple[object, ...]:
+    return (one.prompt, one.chosen, one.rejected, one.tie, one.margin, one.category, one.group)

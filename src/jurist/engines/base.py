@@ -1,0 +1,78 @@
+"""The interfaces between this package and whatever runs a model."""
+
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+from jurist.digest import derive_seed
+from jurist.types import Completion, Conversation, Enough, Sampling
+
+
+class Engine(Protocol):
+    """Samples replies. Everything else about a model is the engine's own business."""
+
+    @property
+    def fingerprint(self) -> str:
+        """What the replies depend on besides prompt and sampling: model, weights, adapter, dtype.
+
+        Never a host, a batch size, a key or a retry count: a cache is keyed by it.
+        """
+        ...
+
+    def generate(
+        self,
+        prompts: Sequence[Conversation],
+        sampling: Sampling,
+        enough: Enough | None = None,
+    ) -> list[list[Completion]]:
+        """Sample replies to each prompt.
+
+        Args:
+            prompts: What to reply to.
+            sampling: How many, how, and from which seed.
+            enough: Asked with one prompt's completions so far; True means that no more are wanted
+                for it. An engine may ask as often or as rarely as it likes.
+
+        Returns:
+            One list per prompt, in the order given; in it the completions by sample index, and
+            `sampling.num_samples` of them unless `enough` cut them short. A prompt that the engine
+            could not answer has completions with finish_reason "error" or "refused".
+
+        Raises:
+            DataError: A prompt does not fit the model's context.
+            EngineError: The model could not be reached. Retries are over by then.
+        """
+        ...
+
+
+@runtime_checkable
+class LogprobEngine(Protocol):
+    """An engine that can say how likely given continuations are."""
+
+    @property
+    def fingerprint(self) -> str:
+        """As in `Engine`."""
+        ...
+
+    def score(
+        self, prompts: Sequence[Conversation], continuations: Sequence[Sequence[str]]
+    ) -> list[list[float]]:
+        """Log-probability of each continuation as the beginning of the reply to its prompt.
+
+        Args:
+            prompts: What is replied to. Length N.
+            continuations: For each prompt, the texts to score. Length N.
+
+        Returns:
+            For each prompt one number per continuation, in nats, summed over its tokens; NaN where
+            the engine could not answer this one prompt.
+
+        Raises:
+            DataError: A prompt does not fit the model's context.
+            EngineError: The model could not be reached, or does not tell log-probabilities.
+        """
+        ...
+
+
+def sample_seed(seed: int, prompt: Conversation, index: int) -> int:
+    """The seed of one sample: a function of the run's seed, the prompt and the sample's index."""
+    return derive_seed("sample", seed, prompt, index)

@@ -1,0 +1,293 @@
+"""An engine that asks another one for nothing twice, not even after a crash."""
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self, TypeVar
+
+from jurist.digest import digest
+from jurist.engines.base import Engine, LogprobEngine
+from jurist.engines.store import SCHEMA_VERSION, AnswerStore
+from jurist.progress import progress
+from jurist.types import Completion, Conversation, Enough, Sampling
+
+CHUNK_SIZE: Final = 500
+"""Completions asked for, and then committed, at a time."""
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """One prompt of a call, and its completions so far, by sample index."""
+
+    prompt: Conversation
+    name: str
+    """Digest of everything a completion's key is made of but the index."""
+
+    found: dict[int, Completion]
+
+
+@dataclass(frozen=True, slots=True)
+class _Gap:
+    """Consecutive samples of one prompt that the store lacks."""
+
+    asked: _Asked
+    first_index: int
+    count: int
+    stoppable: bool
+    """Nothing comes before them, so that the inner engine itself can be told when to stop."""
+
+
+class Cached:
+    """Answers from an SQLite file, and asks the engine only for what is not there.
+
+    A completion is kept under the SHA-256 of the store's version, the engine's fingerprint, the
+    prompt, what matters of the sampling (temperature, top_p, max_tokens, seed) and its own index.
+    So 8 samples asked for after 4 cost 4, and equal prompts in one call are asked once. Work goes
+    in chunks, each committed when done: a run that is killed loses at most one chunk, and goes on
+    where it stood when it is run again.
+
+    A reply with finish_reason "error" is not kept, for the next run may fare better. A "refused"
+    one is kept like any answer: were it asked for again until the model gives in, every resumed
+    run would lower the rate of refusals it measures.
+
+    With `enough`, the answer is the shortest run of samples that is enough, whatever the store
+    held before and however many more the inner engine had drawn.
+
+    `score` is there, and cached, if the inner engine is a `LogprobEngine`. Use it as a context
+    manager, or call `close`; the file is held until then.
+
+    Args:
+        engine: The engine to ask.
+        path: The SQLite file. It is created if it is not there.
+        chunk_size: Completions asked for at a time; positive.
+
+    Raises:
+        ConfigError: Another process holds the file.
+        StoreError: The file cannot be used, or (later) cannot be written any more.
+        ValueError: If `chunk_size` is not positive.
+    """
+
+    def __new__(cls, engine: Engine, path: Path, *, chunk_size: int = CHUNK_SIZE) -> "Cached":
+        """Make one with `score` if the inner engine has it, as `pathlib.Path` picks its kind."""
+        if cls is Cached and isinstance(engine, LogprobEngine):
+            return object.__new__(_CachedLogprobs)
+        return object.__new__(cls)
+
+    def __init__(self, engine: Engine, path: Path, *, chunk_size: int = CHUNK_SIZE) -> None:
+        if chunk_size < 1:
+            raise ValueError(f"chunk_size must be at least 1, got {chunk_size}")
+        self._engine = engine
+        self._chunk_size = chunk_size
+        self.fingerprint = engine.fingerprint
+        """The inner engine's."""
+
+        self.hits = 0
+        """Completions and scores found in the store."""
+
+        self.misses = 0
+        """Completions and scores the inner engine was asked for."""
+
+        self._store = AnswerStore(path)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._store.close()
+
+    def generate(
+        self,
+        prompts: Sequence[Conversation],
+        sampling: Sampling,
+        enough: Enough | None = None,
+    ) -> list[list[Completion]]:
+        """As `Engine.generate`, asking for nothing that is stored.
+
+        Raises:
+            DataError: A prompt does not fit the model's context.
+            EngineError: The model could not be reached.
+            StoreError: The completions cannot be stored; those of earlier chunks are.
+        """
+        asked = {prompt: self._look_up(prompt, sampling) for prompt in dict.fromkeys(prompts)}
+        self.hits += sum(len(one.found) for one in asked.values())
+        while gaps := [gap for one in asked.values() for gap in _gaps(one, sampling, enough)]:
+            self._fill(gaps, sampling, enough)
+        return [_answer(asked[prompt], sampling, enough) for prompt in prompts]
+
+    def _look_up(self, prompt: Conversation, sampling: Sampling) -> _Asked:
+        name = digest(
+            "completion",
+            SCHEMA_VERSION,
+            self.fingerprint,
+            prompt,
+            # An int and a float that are equal have different JSON.
+            float(sampling.temperature),
+            float(sampling.top_p),
+            sampling.max_tokens,
+            sampling.seed,
+        )
+        stored = ((index, self._store.completion(_key(name, index))) for index in _span(sampling))
+        return _Asked(prompt, name, {index: row for index, row in stored if row is not None})
+
+    def _fill(self, gaps: Sequence[_Gap], sampling: Sampling, enough: Enough | None) -> None:
+        """Ask for the samples in all gaps, alike ones together, and keep them chunk by chunk."""
+        alike: dict[tuple[int, int, bool], list[_Gap]] = {}
+        for gap in gaps:
+            alike.setdefault((gap.first_index, gap.count, gap.stoppable), []).append(gap)
+        total = sum(gap.count for gap in gaps)
+        with progress("sampling", total, "completions") as advance:
+            for (first_index, count, stoppable), group in alike.items():
+                wanted = replace(sampling, first_index=first_index, num_samples=count)
+                for chunk in _chunks(group, lambda gap: gap.count, self._chunk_size):
+                    self._ask(chunk, wanted, enough if stoppable else None)
+                    advance(count * len(chunk))
+
+    def _ask(self, gaps: Sequence[_Gap], wanted: Sampling, enough: Enough | None) -> None:
+        lists = self._engine.generate([gap.asked.prompt for gap in gaps], wanted, enough)
+        least = wanted.num_samples if enough is None else 1
+        if len(lists) != len(gaps) or not all(
+            least <= len(replies) <= wanted.num_samples for replies in lists
+        ):
+            raise ValueError(
+                f"{self.fingerprint}: the engine was asked for {wanted.num_samples} completions of "
+                f"each of {len(gaps)} prompts and gave {[len(replies) for replies in lists]}; an "
+                f"engine gives one list per prompt, in it one completion per sample"
+            )
+        keep: list[tuple[bytes, Completion]] = []
+        for gap, replies in zip(gaps, lists, strict=True):
+            for index, reply in enumerate(replies, gap.first_index):
+                gap.asked.found[index] = reply
+                if reply.finish_reason != "error":
+                    keep.append((_key(gap.asked.name, index), reply))
+        self._store.keep_completions(keep)
+        self.misses += sum(map(len, lists))
+
+
+class _CachedLogprobs(Cached):
+    """`Cached` of an engine that tells log-probabilities."""
+
+    def score(
+        self, prompts: Sequence[Conversation], continuations: Sequence[Sequence[str]]
+    ) -> list[list[float]]:
+        """As `LogprobEngine.score`, asking for nothing that is stored. NaN is not stored.
+
+        Raises:
+            DataError: A prompt does not fit the model's context.
+            EngineError: The model could not be reached, or does not tell log-probabilities.
+            StoreError: The scores cannot be stored; those of earlier chunks are.
+        """
+        wanted: dict[Conversation, dict[str, bytes]] = {}
+        for prompt, texts in zip(prompts, continuations, strict=True):
+            wanted.setdefault(prompt, {}).update(
+                (text, self._score_key(prompt, text)) for text in texts
+            )
+        logps: dict[bytes, float] = {}
+        missing: list[tuple[Conversation, dict[str, bytes]]] = []
+        for prompt, keys in wanted.items():
+            stored = {key: self._store.score(key) for key in keys.values()}
+            logps.update((key, logp) for key, logp in stored.items() if logp is not None)
+            if gaps := {text: key for text, key in keys.items() if key not in logps}:
+                missing.append((prompt, gaps))
+        self.hits += len(logps)
+        self._fill_scores(missing, logps)
+        return [
+            [logps[wanted[prompt][text]] for text in texts]
+            for prompt, texts in zip(prompts, continuations, strict=True)
+        ]
+
+    def _score_key(self, prompt: Conversation, text: str) -> bytes:
+        return bytes.fromhex(digest("score", SCHEMA_VERSION, self.fingerprint, prompt, text))
+
+    def _fill_scores(
+        self, missing: list[tuple[Conversation, dict[str, bytes]]], logps: dict[bytes, float]
+    ) -> None:
+        engine = self._engine
+        assert isinstance(engine, LogprobEngine)
+        if not missing:
+            return
+        total = sum(len(gaps) for _, gaps in missing)
+        with progress("scoring", total, "continuations") as advance:
+            for chunk in _chunks(missing, lambda item: len(item[1]), self._chunk_size):
+                told = engine.score([prompt for prompt, _ in chunk], [[*gaps] for _, gaps in chunk])
+                fresh = {
+                    key: logp
+                    for (_, gaps), row in zip(chunk, told, strict=True)
+                    for key, logp in zip(gaps.values(), row, strict=True)
+                }
+                self._store.keep_scores(
+                    (key, logp) for key, logp in fresh.items() if not math.isnan(logp)
+                )
+                logps.update(fresh)
+                self.misses += len(fresh)
+                advance(len(fresh))
+
+
+def _key(name: str, index: int) -> bytes:
+    return bytes.fromhex(digest(name, index))
+
+
+def _span(sampling: Sampling) -> range:
+    return range(sampling.first_index, sampling.first_index + sampling.num_samples)
+
+
+def _answer(asked: _Asked, sampling: Sampling, enough: Enough | None) -> list[Completion]:
+    """The samples from the first on up to the first that is missing, or up to enough of them."""
+    samples: list[Completion] = []
+    for index in _span(sampling):
+        if index not in asked.found:
+            break
+        samples.append(asked.found[index])
+        if enough is not None and enough(samples):
+            break
+    return samples
+
+
+def _gaps(asked: _Asked, sampling: Sampling, enough: Enough | None) -> Iterator[_Gap]:
+    """What has to be asked next: everything that is missing, or with `enough` the first of it."""
+    span = _span(sampling)
+    if enough is not None:
+        have = _answer(asked, sampling, enough)
+        if len(have) == len(span) or (have and enough(have)):
+            return
+        span = range(span.start + len(have), span.stop)
+    missing = [index for index in span if index not in asked.found]
+    while missing:
+        first = missing[0]
+        count = next(
+            (place for place, index in enumerate(missing) if index != first + place), len(missing)
+        )
+        if enough is None:
+            yield _Gap(asked, first, count, stoppable=False)
+        else:
+            # As many again as there are: few rounds, and at most twice what was needed.
+            held = first - sampling.first_index
+            yield _Gap(asked, first, min(count, held or count), stoppable=held == 0)
+            return
+        missing = missing[count:]
+
+
+def _chunks(items: Iterable[_T], weight: Callable[[_T], int], limit: int) -> Iterator[list[_T]]:
+    """Split into runs that weigh at most `limit` each, or hold one item that alone weighs more."""
+    chunk: list[_T] = []
+    total = 0
+    for item in items:
+        if chunk and total + weight(item) > limit:
+            yield chunk
+            chunk, total = [], 0
+        chunk.append(item)
+        total += weight(item)
+    if chunk:
+        yield chunk

@@ -1,0 +1,287 @@
+"""An engine behind any OpenAI-compatible server: vLLM, SGLang, llama.cpp, transformers, vendors."""
+
+import asyncio
+import logging
+import math
+import os
+from collections.abc import Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import urlsplit
+
+import httpx2
+
+from jurist.engines.base import sample_seed
+from jurist.engines.chat_api import (
+    TOP_LOGPROBS,
+    Dialect,
+    Json,
+    completion,
+    first_token_logps,
+    request_body,
+)
+from jurist.engines.chat_session import ChatSession
+from jurist.engines.patience import Clock, Patience
+from jurist.errors import ConfigError
+from jurist.progress import progress
+from jurist.types import Completion, Conversation, Enough, Sampling
+
+_NO_ANSWER = Completion(text="", finish_reason="error")
+
+logger = logging.getLogger(__name__)
+
+
+class OpenAIEngine:
+    """Samples, and scores single tokens, through `POST {base_url}/chat/completions`.
+
+    Every sample is a request of its own with a seed of its own, so it comes out the same whatever
+    else is asked, as far as the server keeps to the seed. A sample that cannot be had after all
+    retries has finish_reason "error", and the log says how many there were and why.
+
+    `transformers serve` draws concurrent requests from one generator, so give it
+    `max_concurrency=1`; and whatever the temperature, it samples only if the model's
+    `generation_config.json` says `"do_sample": true`. A server that seems not to sample is warned
+    of in the log.
+
+    Most servers paste messages into a chat template and read control tokens in them as the real
+    thing, so those are broken up before they are sent (`jurist.formats.neutralised`).
+
+    The fingerprint is the model's name and `revision`, never the host: a server that moves keeps
+    its cache. So two servers that mean different weights by one name need different revisions.
+
+    A completion has a `logp` only if asked for (`logprobs`), at temperature 1 and top_p 1, where
+    servers agree on what the numbers mean, and if the server lists every token it counted.
+
+    Args:
+        base_url: What stands before `/chat/completions`, such as http://127.0.0.1:8000/v1.
+        model: The model's name on that server.
+        revision: What else tells the weights apart, such as a commit. Goes into the fingerprint.
+        api_key_env: Environment variable that holds the key. If it is not set, none is sent.
+        max_concurrency: Requests in flight at once; positive.
+        patience: Deadlines and retries.
+        logprobs: Ask for log-probabilities with every completion. Some servers refuse.
+        clock: Time and chance, for waiting.
+
+    Raises:
+        ConfigError: If `base_url` is not a plain http or https address, if there is no model name,
+            or if what is in `api_key_env` cannot be a key.
+        ValueError: If `max_concurrency` is not positive.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        model: str,
+        *,
+        revision: str = "",
+        api_key_env: str = "OPENAI_API_KEY",
+        max_concurrency: int = 8,
+        patience: Patience | None = None,
+        logprobs: bool = False,
+        clock: Clock | None = None,
+    ) -> None:
+        if max_concurrency < 1:
+            raise ValueError(f"max_concurrency must be at least 1, got {max_concurrency}")
+        if not model:
+            raise ConfigError(f"{base_url}: no model was named; {base_url}/models lists them")
+        _check_key(api_key_env)
+        self.model = model
+        self.url = _checked(base_url) + "/chat/completions"
+        self.fingerprint = f"openai-api:{model}" + (f"@{revision}" if revision else "")
+        """The model's name and revision."""
+
+        self._key_name = api_key_env
+        self._max_concurrency = max_concurrency
+        self._patience = patience or Patience()
+        self._logprobs = logprobs
+        self._clock = clock or Clock()
+        self._dialect = Dialect()
+        self._names_seen = {model}
+
+    def generate(
+        self,
+        prompts: Sequence[Conversation],
+        sampling: Sampling,
+        enough: Enough | None = None,
+    ) -> list[list[Completion]]:
+        """Sample replies to each prompt.
+
+        With `enough`, the samples of a prompt are asked for one after the other, so that none is
+        paid for in vain; prompts still go side by side.
+
+        Raises:
+            DataError: A prompt does not fit the model's context.
+            EngineError: The server cannot be reached, refuses the caller, or fails all the time.
+        """
+        indices = range(sampling.first_index, sampling.first_index + sampling.num_samples)
+        samples: list[dict[int, Completion]] = [{} for _ in prompts]
+
+        async def one_after_the_other(session: ChatSession, item: int, part: range) -> None:
+            prompt = prompts[item]
+            for index in part:
+                answer = await session.ask(
+                    lambda index=index: request_body(
+                        self.model,
+                        prompt,
+                        sampling=sampling,
+                        seed=sample_seed(sampling.seed, prompt, index) % 2**31,
+                        limit_name=self._dialect.limit_name,
+                        top_logprobs=0 if self._logprobs else None,
+                    ),
+                    lambda reply: self._completion(reply, sampling),
+                    lambda: _subject(item, prompt),
+                )
+                samples[item][index] = answer or _NO_ANSWER
+                if enough is not None and enough(list(samples[item].values())):
+                    break
+
+        async def run() -> None:
+            with progress(f"asking {self.model}", len(prompts) * len(indices), "samples") as done:
+
+                async def job(session: ChatSession, item: int, part: range) -> None:
+                    await one_after_the_other(session, item, part)
+                    done(len(part))
+
+                alone = [range(index, index + 1) for index in indices]
+                async with self._session() as session:
+                    await session.side_by_side(
+                        (lambda item=item, part=part: job(session, item, part))
+                        for item in range(len(prompts))
+                        for part in (alone if enough is None else [indices])
+                    )
+
+        _run(run())
+        lists = [[taken[index] for index in sorted(taken)] for taken in samples]
+        if sampling.temperature > 0.0 and _look_greedy(lists):
+            logger.warning(
+                "%s: at temperature %g every prompt got the same reply each time; the server seems "
+                "not to sample (transformers serve needs do_sample in generation_config.json)",
+                self.url,
+                sampling.temperature,
+            )
+        return lists
+
+    def score(
+        self, prompts: Sequence[Conversation], continuations: Sequence[Sequence[str]]
+    ) -> list[list[float]]:
+        """Log-probability of each continuation as the first token of the reply to its prompt.
+
+        One request per prompt asks for one token and the 20 likeliest ones in its place. So a
+        continuation must be a single token, as verdicts of one letter are. One that is not listed
+        gets the least log-probability listed, which is the most it can have.
+
+        Returns:
+            For each prompt one number per continuation, in nats; NaN for all of a prompt's if the
+            server did not answer.
+
+        Raises:
+            DataError: A prompt does not fit the model's context.
+            EngineError: The server cannot be reached, refuses the caller, fails all the time, tells
+                no log-probabilities, or lists none of the continuations.
+        """
+        wanted = list(zip(prompts, continuations, strict=True))
+        scores: list[list[float]] = [[] for _ in wanted]
+
+        async def run() -> None:
+            with progress(f"asking {self.model}", len(wanted), "prompts") as done:
+
+                async def job(session: ChatSession, item: int) -> None:
+                    prompt, texts = wanted[item]
+                    answer = await session.ask(
+                        lambda: request_body(
+                            self.model,
+                            prompt,
+                            sampling=Sampling(max_tokens=1),
+                            seed=0,
+                            limit_name=self._dialect.limit_name,
+                            top_logprobs=TOP_LOGPROBS,
+                        ),
+                        lambda reply: first_token_logps(reply, texts),
+                        lambda: _subject(item, prompt),
+                    )
+                    scores[item] = [math.nan] * len(texts) if answer is None else answer
+                    done(1)
+
+                async with self._session() as session:
+                    await session.side_by_side(
+                        (lambda item=item: job(session, item)) for item in range(len(wanted))
+                    )
+
+        _run(run())
+        return scores
+
+    def _session(self) -> ChatSession:
+        return ChatSession(
+            self.url,
+            key_name=self._key_name,
+            dialect=self._dialect,
+            patience=self._patience,
+            clock=self._clock,
+            max_concurrency=self._max_concurrency,
+        )
+
+    def _completion(self, reply: Json, sampling: Sampling) -> Completion:
+        name = reply.get("model")
+        if isinstance(name, str) and name not in self._names_seen:
+            self._names_seen.add(name)
+            logger.warning("%s: asked for %r, answered by %r", self.url, self.model, name)
+        return completion(
+            reply, sampled_plainly=sampling.temperature == 1.0 and sampling.top_p == 1.0
+        )
+
+
+def _checked(base_url: str) -> str:
+    """The address without a slash at its end, if it is one that may be asked."""
+    address = base_url.strip().rstrip("/")
+    try:
+        parts = urlsplit(address)
+        fine = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        httpx2.URL(address)
+    except (ValueError, httpx2.InvalidURL):
+        parts, fine = urlsplit(""), False
+    if parts.username or parts.password or parts.query or parts.fragment:
+        # The address itself is not shown: there may be a secret in it.
+        raise ConfigError(
+            "base_url may hold no user, password, query or fragment; a key belongs in an "
+            "environment variable"
+        )
+    if not fine or address.endswith("/chat/completions"):
+        raise ConfigError(
+            f"base_url must be what stands before /chat/completions, such as "
+            f"http://127.0.0.1:8000/v1, got {base_url!r}"
+        )
+    return address
+
+
+def _check_key(name: str) -> None:
+    key = os.environ.get(name, "")
+    if not all("!" <= character <= "~" for character in key):
+        raise ConfigError(
+            f"the environment variable {name} holds white space, line ends or letters beyond "
+            f"ASCII, which no key has; set it to the key alone"
+        )
+
+
+def _look_greedy(lists: Sequence[Sequence[Completion]]) -> bool:
+    """Whether the replies to each of several prompts are all the same, and long enough to tell."""
+    several = [replies for replies in lists if len(replies) > 1]
+    return len(several) > 1 and all(
+        reply.num_tokens > 2 and reply.text == replies[0].text
+        for replies in several
+        for reply in replies
+    )
+
+
+def _subject(item: int, prompt: Conversation) -> str:
+    size = sum(len(message.content) for message in prompt)
+    return f"prompt {item} of the call ({size} characters, beginning {prompt[0].content[:60]!r})"
+
+
+def _run(work: Coroutine[None, None, None]) -> None:
+    """Wait for asynchronous work, from within a running event loop (a notebook) too."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        asyncio.run(work)
+        return
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, work).result()

@@ -1,0 +1,90 @@
+"""Labelled preferences beside what a judge said of them: the one input of every figure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from jurist.errors import DataError
+from jurist.judges.ballot import Ballot
+from jurist.types import Comparison, Failure, Judgement, Preference, Verdict
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Judged:
+    """One preference, the places its responses were shown in, and what came of it."""
+
+    preference: Preference
+    comparison: Comparison
+    """The two responses in the places that `label` and `ballot` speak of."""
+
+    label: Verdict
+    """What a right judge says; `Verdict.TIE` where the labellers held the two equal."""
+
+    ballot: Ballot
+    """Every reading, in terms of `comparison`, and what they come to."""
+
+    @property
+    def credit(self) -> float:
+        """What the ballot's outcome earns: see `credit`."""
+        return credit(self.ballot.outcome, self.label)
+
+
+def credit(outcome: Verdict | Failure, label: Verdict) -> float:
+    """What one outcome earns against one label.
+
+    1 for the labelled verdict. A tie where one response is labelled better earns half: it is what
+    a coin would earn, and no more. A failure earns nothing. Where the label is itself a tie, only
+    a tie earns anything.
+
+    Example:
+        >>> credit(Verdict.FIRST, Verdict.FIRST), credit(Verdict.TIE, Verdict.FIRST)
+        (1.0, 0.5)
+        >>> credit(Failure.TRUNCATED, Verdict.FIRST), credit(Verdict.FIRST, Verdict.TIE)
+        (0.0, 0.0)
+    """
+    if outcome == label:
+        return 1.0
+    if outcome is Verdict.TIE:
+        return 0.5
+    return 0.0
+
+
+def judged(
+    preferences: Sequence[Preference],
+    judgements: Sequence[Sequence[Judgement]],
+    *,
+    seed: int,
+) -> list[Judged]:
+    """Set judgements beside the preferences that they are of.
+
+    Args:
+        preferences: What was judged. Length N.
+        judgements: For each preference, the readings of `preference.shown(seed).comparison`.
+        seed: The seed that drew the places.
+
+    Raises:
+        DataError: If the lengths differ, or a preference has no reading or no group.
+    """
+    if len(preferences) != len(judgements):
+        raise DataError(
+            f"{len(preferences)} preferences and judgements of {len(judgements)}; each preference "
+            f"needs its own list of judgements"
+        )
+    rows: list[Judged] = []
+    for preference, readings in zip(preferences, judgements, strict=True):
+        if not readings:
+            raise DataError(f"preference {preference.id!r}: no judgement; a judge gives at least 1")
+        if not preference.group:
+            raise DataError(
+                f"preference {preference.id!r}: no group; give the rows that share a prompt the "
+                f"same group, as reading them from a file does"
+            )
+        comparison, label = preference.shown(seed)
+        rows.append(
+            Judged(
+                preference=preference,
+                comparison=comparison,
+                label=label,
+                ballot=Ballot(judgements=tuple(readings)),
+            )
+        )
+    return rows

@@ -1,0 +1,85 @@
+"""Fences: lines that say where content begins and ends, and that content cannot contain.
+
+A fence bears a mark drawn by hash from the run's seed and from the content itself, and checked
+against the content. It comes out the same in a rerun, and whoever wrote the content cannot have
+written its mark: a fence copied from another prompt bears another one.
+"""
+
+from jurist.digest import digest
+from jurist.errors import DataError
+from jurist.types import Comparison
+
+
+def fence_mark(seed: int, *contents: str, digits: int = 8, prefix: str = "") -> str:
+    """The mark of one prompt: hexadecimal digits that occur in none of its contents.
+
+    The order of the contents does not matter, so a comparison and its swap bear the same mark and
+    differ in nothing but the places of the responses.
+
+    Args:
+        seed: The run's seed.
+        contents: Everything that the fences are to hold.
+        digits: Hexadecimal digits of the mark.
+        prefix: What the mark begins with; only prefix and digits together must not occur.
+
+    Returns:
+        `prefix` and `digits` hexadecimal digits in lower case, which no content holds in upper or
+        lower case.
+
+    Raises:
+        DataError: If every mark of that length occurs in the contents.
+
+    Example:
+        >>> fence_mark(0, "one", "two") == fence_mark(0, "two", "one")
+        True
+    """
+    num_marks = 16**digits
+    drawn = int(digest("fence", seed, prefix, digits, sorted(contents)), 16)
+    folded = [content.casefold() for content in contents]
+    # A content of n characters holds fewer than n marks, so this ends long before a long mark's
+    # `num_marks`, and never comes round to a mark it has tried.
+    for step in range(num_marks):
+        mark = f"{prefix}{(drawn + step) % num_marks:0{digits}x}"
+        if not any(mark.casefold() in content for content in folded):
+            return mark
+    raise DataError(
+        f"no fence mark is left: all {num_marks} marks {prefix}{'0' * digits} to "
+        f"{prefix}{'f' * digits} occur in the prompt and the responses; leave this comparison out "
+        f"or use a format with longer marks"
+    )
+
+
+def comparison_mark(seed: int, comparison: Comparison, *, digits: int = 8, prefix: str = "") -> str:
+    """`fence_mark` of all that a comparison shows."""
+    turns = [message.content for message in comparison.prompt]
+    return fence_mark(
+        seed, *turns, comparison.first, comparison.second, digits=digits, prefix=prefix
+    )
+
+
+def fenced(comparison: Comparison, mark: str) -> str:
+    """The prompt and both responses, each between an opening and a closing fence.
+
+    A prompt of several turns has a line with the role before each; those lines bear the mark too,
+    so a turn cannot forge the next one.
+
+    Args:
+        comparison: What to show.
+        mark: Its `comparison_mark`.
+
+    Returns:
+        Text from which every field can be read back byte for byte.
+    """
+    turns = comparison.prompt
+    if len(turns) == 1 and turns[0].role == "user":
+        prompt = turns[0].content
+    else:
+        prompt = "\n".join(f"[{mark} {turn.role}]\n{turn.content}" for turn in turns)
+    fields = (
+        ("prompt", prompt),
+        ("response A", comparison.first),
+        ("response B", comparison.second),
+    )
+    return "\n\n".join(
+        f"[{mark} {name}]\n{content}\n[{mark} end of {name}]" for name, content in fields
+    )

@@ -1,0 +1,50 @@
+"""What every parser does: find what counts of a reply, and read a verdict that stands alone."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from jurist.types import Completion, Failure, Verdict
+
+_FAILED: Final = {
+    "length": Failure.TRUNCATED,
+    "refused": Failure.REFUSED,
+    "error": Failure.ERROR,
+}
+_THINKING: Final = (
+    ("<think>", "</think>"),
+    ("<thinking>", "</thinking>"),
+    ("[THINK]", "[/THINK]"),
+)
+
+
+def answer(completion: Completion) -> str | Failure:
+    """The part of a reply that may hold a verdict: all of it, or what follows the thinking.
+
+    Args:
+        completion: The reply.
+
+    Returns:
+        The text after the last block of thinking, without white space at its ends; or a failure if
+        the engine says there is no whole reply, or if a block of thinking is never closed. Then
+        the model was still arguing, and what it wrote last is no verdict.
+    """
+    failure = _FAILED.get(completion.finish_reason)
+    if failure is not None:
+        return failure
+    text = completion.text
+    for opening, closing in _THINKING:
+        # A template may put the opening into the prompt, so a closing may stand alone.
+        before, closed, after = text.rpartition(closing)
+        if opening in after:
+            return Failure.UNPARSEABLE
+        text = after if closed else before + after
+    return text.strip()
+
+
+def read(line: str, verdicts: Mapping[Verdict, str]) -> Verdict | Failure:
+    """The verdict that a line states and states alone, white space at its ends aside."""
+    line = line.strip()
+    for verdict, text in verdicts.items():
+        if line == text:
+            return verdict
+    return Failure.UNPARSEABLE

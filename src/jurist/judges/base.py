@@ -1,0 +1,48 @@
+"""The interfaces that everything which prefers one response to another comes down to."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from jurist.types import Comparison, Conversation, Judgement
+
+
+class Judge(Protocol):
+    """Reads comparisons. How it comes by its judgements is its own business."""
+
+    def __call__(self, comparisons: Sequence[Comparison]) -> list[list[Judgement]]:
+        """Judge every comparison.
+
+        Args:
+            comparisons: What to judge. Length N.
+
+        Returns:
+            For each comparison, in the order given, at least one judgement, in terms of that
+            comparison: its first response is the first, whatever order the judge read it in. A
+            reading without a verdict is a judgement with a `Failure`, never left out.
+
+        Raises:
+            DataError: A comparison cannot be shown to this judge.
+            EngineError: The model behind the judge could not be reached.
+        """
+        ...
+
+
+class Scorer(Protocol):
+    """Gives single responses a number: a reward model with a scalar head, or a rule."""
+
+    def __call__(self, prompts: Sequence[Conversation], responses: Sequence[str]) -> list[float]:
+        """Score every response.
+
+        Args:
+            prompts: What is replied to. Length N.
+            responses: One reply to each. Length N.
+
+        Returns:
+            One score per response, in the order given; the difference of two scores is the
+            log-odds that the first response is better. One that is not finite means that the
+            scorer has no answer.
+
+        Raises:
+            DataError: A prompt and its response do not fit the model's context.
+        """
+        ...

@@ -1,0 +1,206 @@
+"""Conversations as tokens: the one place where engines, scorers and training agree on them.
+
+Content is never markup. A response that spells a control token, `<|im_end|>` say, is encoded as
+the characters it consists of, so it can neither end its turn nor open another.
+"""
+
+import inspect
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any, cast
+from weakref import WeakKeyDictionary
+
+import transformers
+from jinja2 import TemplateError
+from transformers import PreTrainedTokenizerBase
+
+from jurist.errors import ConfigError, DataError
+from jurist.types import Conversation, Message, Role, user
+
+_PROBE = "jurist-probe"
+"""Stands for content while a template is asked what it does with it."""
+
+_ends: WeakKeyDictionary[PreTrainedTokenizerBase, int] = WeakKeyDictionary()
+_whole: set[tuple[str, tuple[str, ...]]] = set()
+"""Templates, with the roles of turns, known to write every turn."""
+
+
+def encode_prompt(tokenizer: PreTrainedTokenizerBase, conversation: Conversation) -> list[int]:
+    """Tokens of a conversation up to where the reply begins.
+
+    Args:
+        tokenizer: One with a chat template.
+        conversation: Ends in the turn that is replied to.
+
+    Raises:
+        ConfigError: If the tokenizer has no chat template, the template refuses the turns or
+            leaves one out, or this transformers cannot encode control tokens as text.
+        DataError: If content spells a control token and this tokenizer has no other way to write
+            it, as one that knows whole words only.
+    """
+    _refuse_lossy_template(tokenizer, _template(tokenizer), conversation)
+    return _prompt_ids(tokenizer, conversation)
+
+
+def encode_text(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
+    """Tokens of a text as it stands in a reply; special tokens spelt in it are characters."""
+    encoded = tokenizer(text, add_special_tokens=False, split_special_tokens=True)
+    return cast(list[int], encoded["input_ids"])
+
+
+def encode_reply(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
+    """Tokens of a whole reply: its text, and the token that ends an assistant's turn."""
+    return [*encode_text(tokenizer, text), end_of_turn(tokenizer)]
+
+
+def encode_conversation(
+    tokenizer: PreTrainedTokenizerBase, conversation: Conversation, response: str
+) -> list[int]:
+    """Tokens of a prompt and a response to it, as a scalar reward model reads them.
+
+    Raises:
+        ConfigError: As `encode_prompt`.
+        DataError: If the response spells a control token and this tokenizer has no other way to
+            write it.
+    """
+    text = encode_text(tokenizer, response)
+    if forged := set(text) & (_special(tokenizer) - _unknown(tokenizer)):
+        raise _unspellable(tokenizer, str(tokenizer.convert_ids_to_tokens(sorted(forged))))
+    return [*encode_prompt(tokenizer, conversation), *text, end_of_turn(tokenizer)]
+
+
+def end_of_turn(tokenizer: PreTrainedTokenizerBase) -> int:
+    """The token that ends an assistant's turn in this tokenizer's chat template.
+
+    The template is asked: it is the first added token that it writes after a reply. A template
+    that writes none ends turns with the eos token.
+
+    Raises:
+        ConfigError: If there is neither.
+    """
+    if tokenizer not in _ends:
+        _template(tokenizer)
+        _ends[tokenizer] = _find_end_of_turn(tokenizer)
+    return _ends[tokenizer]
+
+
+def stop_ids(
+    tokenizer: PreTrainedTokenizerBase, generation_eos: int | list[int] | None
+) -> set[int]:
+    """Tokens that end a reply: that of the chat template, and those the model names as eos.
+
+    Args:
+        tokenizer: One with a chat template.
+        generation_eos: `eos_token_id` of the model's generation config.
+    """
+    named = generation_eos if isinstance(generation_eos, list) else [generation_eos]
+    ids = {end_of_turn(tokenizer), *(token for token in named if token is not None)}
+    if isinstance(tokenizer.eos_token_id, int):
+        ids.add(tokenizer.eos_token_id)
+    return ids
+
+
+def _find_end_of_turn(tokenizer: PreTrainedTokenizerBase) -> int:
+    reply = Message(role="assistant", content=_PROBE)
+    written = _rendered(tokenizer, (*user(_PROBE), reply)).rpartition(_PROBE)[2]
+    added = tokenizer.added_tokens_decoder
+    for token in cast(list[int], tokenizer(written, add_special_tokens=False)["input_ids"]):
+        if token in added and not added[token].content.isspace():
+            return token
+    if isinstance(tokenizer.eos_token_id, int):
+        return tokenizer.eos_token_id
+    raise ConfigError(
+        f"{tokenizer.name_or_path}: neither the chat template nor the tokenizer says which token "
+        f"ends a reply; set eos_token in tokenizer_config.json"
+    )
+
+
+def _refuse_lossy_template(
+    tokenizer: PreTrainedTokenizerBase, template: str, conversation: Conversation
+) -> None:
+    roles: tuple[Role, ...] = tuple(turn.role for turn in conversation)
+    if (template, roles) in _whole:
+        return
+    probes = tuple(
+        Message(role=role, content=f"{_PROBE} {place} {_PROBE}") for place, role in enumerate(roles)
+    )
+    rendered = _rendered(tokenizer, probes)
+    lost = [probe.role for probe in probes if probe.content not in rendered]
+    if lost:
+        raise ConfigError(
+            f"{tokenizer.name_or_path}: the chat template leaves out a turn of {', '.join(lost)} "
+            f"when turns are {', '.join(roles)}; use a model whose template has that role"
+        )
+    _whole.add((template, roles))
+
+
+def _rendered(tokenizer: PreTrainedTokenizerBase, conversation: Conversation) -> str:
+    with _template_errors(tokenizer, conversation):
+        rendered: Any = tokenizer.apply_chat_template(_turns(conversation), tokenize=False)
+    return cast(str, rendered)
+
+
+def _prompt_ids(tokenizer: PreTrainedTokenizerBase, conversation: Conversation) -> list[int]:
+    with _template_errors(tokenizer, conversation):
+        encoded: Any = tokenizer.apply_chat_template(
+            _turns(conversation),
+            add_generation_prompt=True,
+            sanitize_control_tokens=True,
+            return_dict=True,
+        )
+    return cast(list[int], encoded["input_ids"])
+
+
+def _turns(conversation: Conversation) -> list[dict[str, str]]:
+    return [{"role": turn.role, "content": turn.content} for turn in conversation]
+
+
+@contextmanager
+def _template_errors(
+    tokenizer: PreTrainedTokenizerBase, conversation: Conversation
+) -> Generator[None]:
+    try:
+        yield
+    except TemplateError as error:
+        roles = ", ".join(turn.role for turn in conversation)
+        raise ConfigError(
+            f"{tokenizer.name_or_path}: the chat template refuses turns of {roles}: {error}"
+        ) from error
+    except ValueError as error:
+        raise _unspellable(tokenizer, str(error)) from error
+
+
+def _template(tokenizer: PreTrainedTokenizerBase) -> str:
+    if not _can_sanitize(type(tokenizer)):
+        raise ConfigError(
+            f"transformers {transformers.__version__} lets text that spells a control token end "
+            f"its turn; pip install 'transformers>=5.23'"
+        )
+    if tokenizer.chat_template is None:
+        raise ConfigError(
+            f"{tokenizer.name_or_path}: the tokenizer has no chat template, so nobody can say "
+            f"where a prompt ends and a reply begins; use an instruct model, or put a "
+            f"chat_template into its tokenizer_config.json"
+        )
+    # Some tokenizers name several templates; transformers picks the default one, or says why not.
+    return tokenizer.get_chat_template()
+
+
+def _can_sanitize(kind: type[PreTrainedTokenizerBase]) -> bool:
+    # An older one takes the option for a variable of the template, and ignores it.
+    return "sanitize_control_tokens" in inspect.signature(kind.apply_chat_template).parameters
+
+
+def _special(tokenizer: PreTrainedTokenizerBase) -> set[int]:
+    return {token for token, added in tokenizer.added_tokens_decoder.items() if added.special}
+
+
+def _unknown(tokenizer: PreTrainedTokenizerBase) -> set[int]:
+    return {tokenizer.unk_token_id} if isinstance(tokenizer.unk_token_id, int) else set()
+
+
+def _unspellable(tokenizer: PreTrainedTokenizerBase, what: str) -> DataError:
+    return DataError(
+        f"{tokenizer.name_or_path}: content spells a control token of this model, and its "
+        f"tokenizer has no other way to write that ({what}); leave the row out"
+    )

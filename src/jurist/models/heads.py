@@ -1,0 +1,107 @@
+"""A scalar reward model as a scorer: one number per response."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from jurist.errors import DataError
+from jurist.models.chat import encode_conversation
+from jurist.models.load import load_scalar, load_tokenizer
+from jurist.progress import progress
+from jurist.types import Conversation
+
+MAX_BATCH_TOKENS = 16_384
+"""Tokens of one forward pass, padding included."""
+
+
+class TransformersScorer:
+    """Scores responses with a scalar reward model in this process."""
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        *,
+        max_batch_tokens: int = MAX_BATCH_TOKENS,
+    ) -> None:
+        """Wrap a model that is loaded.
+
+        Args:
+            model: A sequence classifier of one label, in evaluation mode.
+            tokenizer: The model's, with a chat template.
+            max_batch_tokens: Tokens of one forward pass, padding included.
+        """
+        self.model = model
+        self.tokenizer = tokenizer
+        self.max_batch_tokens = max_batch_tokens
+
+    @classmethod
+    def load(cls, model: str | Path) -> Self:
+        """Load a checkpoint folder or hub id.
+
+        Raises:
+            ConfigError: If there is no such model, or it has no chat template.
+        """
+        return cls(load_scalar(model), load_tokenizer(model))
+
+    @torch.inference_mode()
+    def __call__(self, prompts: Sequence[Conversation], responses: Sequence[str]) -> list[float]:
+        """Score each response to its prompt.
+
+        Args:
+            prompts: Length N.
+            responses: One to each prompt. Length N.
+
+        Returns:
+            Rewards, no unit; only differences between responses to one prompt mean anything.
+
+        Raises:
+            DataError: A response does not fit the model's context.
+        """
+        encoded = [
+            encode_conversation(self.tokenizer, prompt, response)
+            for prompt, response in zip(prompts, responses, strict=True)
+        ]
+        self._refuse_too_long(encoded)
+        found = [0.0] * len(encoded)
+        by_length = sorted(range(len(encoded)), key=lambda i: (-len(encoded[i]), i))
+        with progress("scoring", len(encoded), "responses") as advance:
+            while by_length:
+                longest = len(encoded[by_length[0]])
+                size = max(1, self.max_batch_tokens // longest)
+                batch, by_length = by_length[:size], by_length[size:]
+                scores = self._rewards([encoded[i] for i in batch])
+                for i, score in zip(batch, scores.tolist(), strict=True):
+                    found[i] = score
+                advance(len(batch))
+        return found
+
+    def _rewards(self, sequences: Sequence[list[int]]) -> Tensor:
+        """Rewards of a batch, as the model itself pools them. Shape: [B]."""
+        config: Any = self.model.config
+        longest = max(map(len, sequences))
+        ids = torch.full((len(sequences), longest), config.pad_token_id, dtype=torch.long)
+        mask = torch.zeros_like(ids)
+        for row, sequence in enumerate(sequences):
+            ids[row, : len(sequence)] = torch.tensor(sequence)
+            mask[row, : len(sequence)] = 1
+        device = self.model.device
+        output: Any = self.model(
+            input_ids=ids.to(device), attention_mask=mask.to(device), use_cache=False
+        )
+        return output.logits[:, 0].float()
+
+    def _refuse_too_long(self, encoded: Sequence[list[int]]) -> None:
+        context = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
+        longest = max(map(len, encoded), default=0)
+        if context is not None and longest > context:
+            count = sum(len(ids) > context for ids in encoded)
+            raise DataError(
+                f"{count} of {len(encoded)} responses with their prompts do not fit the model's "
+                f"context of {context} tokens: the longest has {longest}; leave those pairs out, "
+                f"or use a model with a longer context"
+            )

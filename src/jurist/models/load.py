@@ -1,0 +1,262 @@
+"""Loading checkpoints: safetensors only, no code from them, one clear sentence on failure."""
+
+import json
+import logging
+import os
+import warnings
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import torch
+import transformers
+from safetensors import SafetensorError
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    PretrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+
+from jurist.digest import digest, file_digest
+from jurist.errors import ConfigError
+
+Dtype = Literal["float32", "bfloat16"]
+
+_FINGERPRINTED = (
+    "config.json",
+    "generation_config.json",
+    "adapter_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "chat_template.jinja",
+)
+_HEADS = ("score", "classifier")
+_digests: dict[tuple[str, int, int], str] = {}
+
+
+def load_tokenizer(model: str | Path) -> PreTrainedTokenizerBase:
+    """The tokenizer of a checkpoint folder or hub id.
+
+    Raises:
+        ConfigError: If there is none.
+    """
+    with _loading(model):
+        loaded: Any = AutoTokenizer.from_pretrained(str(model), trust_remote_code=False)
+    return cast(PreTrainedTokenizerBase, loaded)
+
+
+def load_causal(model: str | Path, *, dtype: Dtype = "float32") -> PreTrainedModel:
+    """A causal language model, in evaluation mode, on the accelerator if there is one.
+
+    Args:
+        model: Checkpoint folder or hub id. A folder with a LoRA adapter loads its base and merges.
+        dtype: What its weights are held in.
+
+    Raises:
+        ConfigError: If there is no such model, or its weights are not safetensors, damaged, or not
+            all that the model has.
+    """
+    refuse_pickle(model)
+    with _loading(model):
+        if (Path(model) / "adapter_config.json").exists():
+            loaded = _merged_adapter(model, dtype)
+        else:
+            loaded, lacking = _loaded(AutoModelForCausalLM, model, dtype)
+            _refuse_partial(model, lacking)
+    return _placed(loaded)
+
+
+def load_scalar(model: str | Path, *, dtype: Dtype = "float32") -> PreTrainedModel:
+    """A model with one output per sequence, in evaluation mode, on the accelerator if any.
+
+    A causal checkpoint gets a new head, all zeros: before training every reward is 0, and the
+    first step depends on no draw.
+
+    Raises:
+        ConfigError: If there is no such model, or its architecture has no sequence classifier.
+    """
+    refuse_pickle(model)
+    with _loading(model):
+        config = AutoConfig.from_pretrained(str(model), trust_remote_code=False)
+        config.num_labels = 1
+        if config.pad_token_id is None:
+            config.pad_token_id = _pad_id(model, config)
+        loaded, lacking = _loaded(AutoModelForSequenceClassification, model, dtype, config=config)
+        new = [key for key in lacking if key.partition(".")[0] in _HEADS]
+        _refuse_partial(model, [key for key in lacking if key not in new])
+    if new:
+        torch.nn.init.zeros_(head(loaded).weight)
+    return _placed(loaded)
+
+
+def head(model: PreTrainedModel) -> torch.nn.Linear:
+    """The linear layer that reads a reward off the last hidden state.
+
+    Raises:
+        ConfigError: If the architecture names it neither `score` nor `classifier`.
+    """
+    for name in _HEADS:
+        found = getattr(model, name, None)
+        if isinstance(found, torch.nn.Linear):
+            return found
+    raise ConfigError(f"{type(model).__name__}: no linear head named score or classifier")
+
+
+def device() -> torch.device:
+    """The accelerator if there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def accelerator_name() -> str:
+    """What `jurist doctor` says of the accelerator."""
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    return f"none; CPU on {torch.get_num_threads()} threads"
+
+
+def weights_fingerprint(model: str | Path) -> str:
+    """Digest of everything in a checkpoint that its replies depend on.
+
+    Of a folder, the content of its weights, config, tokenizer and chat template, and the same of
+    the base if it holds an adapter; of a hub id, the id and the commit it resolves to.
+
+    Raises:
+        ConfigError: If there is no such model.
+    """
+    folder = Path(model)
+    if not folder.is_dir():
+        with _loading(model):
+            config = AutoConfig.from_pretrained(str(model), trust_remote_code=False)
+        return digest("hub", str(model), getattr(config, "_commit_hash", None))
+    files = sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix == ".safetensors" or path.name in _FINGERPRINTED
+    )
+    own = digest("folder", [[path.name, _known_digest(path)] for path in files])
+    adapter = folder / "adapter_config.json"
+    if not adapter.exists():
+        return own
+    base = json.loads(adapter.read_text("utf-8"))["base_model_name_or_path"]
+    return digest("adapter", own, weights_fingerprint(base))
+
+
+def _loaded(
+    auto: Any,  # noqa: ANN401 - the auto classes are untyped
+    model: str | Path,
+    dtype: Dtype,
+    **settings: PretrainedConfig,
+) -> tuple[Any, list[str]]:
+    """A model, and the names of its weights that the checkpoint has not, or in another shape."""
+    loaded, report = auto.from_pretrained(
+        str(model),
+        dtype=getattr(torch, dtype),
+        use_safetensors=True,
+        trust_remote_code=False,
+        output_loading_info=True,
+        ignore_mismatched_sizes=True,
+        **settings,
+    )
+    mismatched = [entry[0] for entry in report["mismatched_keys"]]
+    return loaded, sorted({*report["missing_keys"], *mismatched})
+
+
+def _refuse_partial(model: str | Path, lacking: list[str]) -> None:
+    # transformers would fill the gaps with random numbers, and warn.
+    if lacking:
+        more = f" and {len(lacking) - 3} more" if len(lacking) > 3 else ""
+        raise ConfigError(
+            f"{model}: the checkpoint lacks {', '.join(lacking[:3])}{more}, or has them in another "
+            f"shape than config.json says; it is damaged, or a model of another kind"
+        )
+
+
+def _placed(model: Any) -> PreTrainedModel:  # noqa: ANN401 - the auto classes are untyped
+    return cast(PreTrainedModel, model.to(device()).eval())
+
+
+def _known_digest(path: Path) -> str:
+    status = path.stat()
+    key = (str(path.resolve()), status.st_size, status.st_mtime_ns)
+    if key not in _digests:
+        _digests[key] = file_digest(path)
+    return _digests[key]
+
+
+def refuse_pickle(model: str | Path) -> None:
+    """Refuse a folder whose only weights are pickled: loading them can run code.
+
+    Raises:
+        ConfigError: If it is one, or holds no weights at all.
+    """
+    folder = Path(model)
+    if not folder.is_dir() or any(folder.glob("*.safetensors")):
+        return
+    pickled = sorted(
+        path.name
+        for pattern in ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
+        for path in folder.glob(pattern)
+    )
+    if pickled:
+        raise ConfigError(
+            f"{folder}: weights only as {', '.join(pickled)}, and loading those can run code; "
+            f"convert them to safetensors"
+        )
+    raise ConfigError(f"{folder}: no weights here; a checkpoint has a model.safetensors")
+
+
+def _merged_adapter(model: str | Path, dtype: Dtype) -> PreTrainedModel:
+    from peft import AutoPeftModelForCausalLM
+
+    loaded: Any = AutoPeftModelForCausalLM.from_pretrained(
+        str(model), dtype=getattr(torch, dtype), use_safetensors=True
+    )
+    return cast(PreTrainedModel, loaded.merge_and_unload())
+
+
+def _pad_id(model: str | Path, config: PretrainedConfig) -> int:
+    tokenizer = load_tokenizer(model)
+    for token in (tokenizer.pad_token_id, config.eos_token_id, tokenizer.eos_token_id):
+        if isinstance(token, list):
+            return cast(int, token[0])
+        if isinstance(token, int):
+            return token
+    raise ConfigError(f"{model}: neither a pad nor an eos token, so sequences cannot be batched")
+
+
+@contextmanager
+def _loading(model: str | Path) -> Generator[None]:
+    """Quiet, and with every way that loading fails told in one sentence."""
+    transformers.utils.logging.disable_progress_bar()
+    # Advice on keys, devices and retries that the one sentence below replaces.
+    loggers = [logging.getLogger(name) for name in ("transformers", "huggingface_hub")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            yield
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        if isinstance(error, ConfigError):
+            raise
+        raise ConfigError(_complaint(model, error)) from error
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def _complaint(model: str | Path, error: Exception) -> str:
+    first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+    if Path(model).exists():
+        return f"{model}: cannot be loaded as a model: {first}"
+    offline = " (offline: HF_HUB_OFFLINE is set)" if os.environ.get("HF_HUB_OFFLINE") else ""
+    return (
+        f"{model}: neither a folder here nor a model that could be fetched from the Hugging Face "
+        f"hub{offline}: {first}"
+    )

@@ -1,0 +1,16 @@
+"""Losses as pure functions of tensors, one equation each, none reduced.
+
+Mask, weight and denominator belong to the training loop, so that micro-batches, padding and the
+number of processes cannot change a result.
+"""
+
+from jurist.objectives.likelihood import sequence_logps, supervised_loss, verdict_loss
+from jurist.objectives.preference import bradley_terry_loss, dpo_loss
+
+__all__ = [
+    "bradley_terry_loss",
+    "dpo_loss",
+    "sequence_logps",
+    "supervised_loss",
+    "verdict_loss",
+]

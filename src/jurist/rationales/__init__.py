@@ -1,0 +1,28 @@
+"""Rationales: from preferences and a judge's own traces to rows that it can be trained on."""
+
+from jurist.rationales.contrast import right_and_wrong
+from jurist.rationales.rows import (
+    PairRow,
+    Selection,
+    SupervisedRow,
+    Trace,
+    read_rows,
+    write_rows,
+)
+from jurist.rationales.sample import Sampled, sample_traces
+from jurist.rationales.select import right_traces
+from jurist.rationales.verdicts import verdict_rows
+
+__all__ = [
+    "PairRow",
+    "Sampled",
+    "Selection",
+    "SupervisedRow",
+    "Trace",
+    "read_rows",
+    "right_and_wrong",
+    "right_traces",
+    "sample_traces",
+    "verdict_rows",
+    "write_rows",
+]

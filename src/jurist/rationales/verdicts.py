@@ -1,0 +1,51 @@
+"""GenRM: the labels themselves as replies to learn, without reasoning."""
+
+import logging
+from collections.abc import Sequence
+
+from jurist.errors import ConfigError
+from jurist.formats.base import Format
+from jurist.rationales.rows import SupervisedRow
+from jurist.rationales.sample import both_orders
+from jurist.types import Preference
+
+logger = logging.getLogger(__name__)
+
+
+def verdict_rows(format: Format, preferences: Sequence[Preference]) -> list[SupervisedRow]:
+    """Two rows of every preference, one for each order (Mahan et al. 2024, eq. 7).
+
+    Args:
+        format: A format whose reply is the verdict alone.
+        preferences: What to learn. Ties are left out, and logged, unless the format has a verdict
+            for them.
+
+    Returns:
+        Rows in the order of the preferences, chosen first and then chosen second.
+
+    Raises:
+        ConfigError: If the format reasons, or nothing is left.
+    """
+    if format.reasoning:
+        raise ConfigError(
+            f"verdicts alone can be learnt only in a format without reasoning, not {format!r}"
+        )
+    rows = [
+        SupervisedRow(
+            preference_id=preference.id,
+            label=label,
+            prompt=format.render(comparison),
+            completion=format.verdicts[label],
+        )
+        for preference in preferences
+        for comparison, label in both_orders(preference)
+        if label in format.verdicts
+    ]
+    num_left_out = len(preferences) - len(rows) // 2
+    if num_left_out:
+        logger.info("%d ties left out: the format has no verdict for them", num_left_out)
+    if not rows:
+        raise ConfigError(
+            f"no training rows: {len(preferences)} preferences, {num_left_out} of them ties"
+        )
+    return rows

@@ -1,0 +1,126 @@
+"""Look at the machine and say what works here, what does not, and what to do about it."""
+
+import importlib.util
+import os
+import platform
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+import jurist
+from jurist.recipes.run import PACKAGES, installed_version
+from jurist.worlds import BASE
+
+SQLITE_SOUND = (3, 51, 3)
+"""SQLite 3.7.0 to 3.51.2 can damage a WAL file that two connections checkpoint at one moment. The
+store writes through one connection under a lock, so it is not exposed; other programs may be."""
+
+EXTRAS = {
+    "train": ("torch", "transformers", "accelerate", "peft", "safetensors"),
+    "parquet": ("pyarrow",),
+    "datasets": ("datasets",),
+    "report": ("matplotlib",),
+    "gguf": ("gguf",),
+}
+
+LEAST_FREE_BYTES = 2 * 2**30
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finding:
+    """One thing looked at."""
+
+    what: str
+    found: str
+    advice: str = ""
+    """What to do; empty if nothing need be done."""
+
+
+def run_doctor() -> int:
+    """Say what works on this machine: versions, extras, stores, disk, accelerator.
+
+    Returns:
+        0 if everything works, 1 if something needs doing.
+    """
+    findings = list(examine())
+    # Text, not markup: "[train]" is the name of an extra, no style.
+    table = Table("", "found", "what to do", title=f"jurist {jurist.__version__}")
+    for finding in findings:
+        table.add_row(*map(Text, (finding.what, finding.found, finding.advice)))
+    Console().print(table)
+    return 1 if any(finding.advice for finding in findings) else 0
+
+
+def examine() -> Iterator[Finding]:
+    """Everything that `jurist doctor` looks at."""
+    yield Finding(what="python", found=platform.python_version())
+    for extra, packages in EXTRAS.items():
+        missing = [name for name in packages if importlib.util.find_spec(name) is None]
+        yield Finding(
+            what=f"extra [{extra}]",
+            found="installed" if not missing else f"without {', '.join(missing)}",
+            advice=f"pip install 'jurist[{extra}]'" if missing else "",
+        )
+    versions = {name: installed_version(name) for name in PACKAGES}
+    yield Finding(
+        what="versions",
+        found="\n".join(f"{name} {version}" for name, version in versions.items() if version),
+    )
+    yield _sqlite()
+    yield _disk()
+    yield Finding(
+        what="cores",
+        found=f"{os.cpu_count()}, OMP_NUM_THREADS={os.environ.get('OMP_NUM_THREADS', 'not set')}",
+    )
+    yield _accelerator()
+    yield _base_model()
+
+
+def _sqlite() -> Finding:
+    version = sqlite3.sqlite_version_info
+    note = "" if version >= SQLITE_SOUND else " (has the WAL-reset bug; jurist's stores avoid it)"
+    return Finding(what="sqlite", found=sqlite3.sqlite_version + note)
+
+
+def _disk() -> Finding:
+    free = shutil.disk_usage(Path.cwd()).free
+    try:
+        with tempfile.TemporaryFile(dir=Path.cwd()):
+            writable = True
+    except OSError:
+        writable = False
+    return Finding(
+        what="this folder",
+        found=f"{free / 2**30:.1f} GiB free" + ("" if writable else ", not writable"),
+        advice=(
+            "run from a folder you may write to"
+            if not writable
+            else "make room: a run of a small model takes 2 GiB"
+            if free < LEAST_FREE_BYTES
+            else ""
+        ),
+    )
+
+
+def _accelerator() -> Finding:
+    if importlib.util.find_spec("torch") is None:
+        return Finding(what="accelerator", found="not looked for: no torch")
+    from jurist.models.load import accelerator_name
+
+    return Finding(what="accelerator", found=accelerator_name())
+
+
+def _base_model() -> Finding:
+    whole = (BASE / "model.safetensors").exists()
+    return Finding(
+        what="tiny base model",
+        found="ships" if whole else "missing",
+        advice="" if whole else "install the package again: its files are not complete",
+    )

@@ -1,0 +1,202 @@
+"""Evaluate a judge on labelled preferences: judge both orders, compare, report.
+
+jurist evaluate --model runs/star-dpo --test pairs.jsonl --output runs/evaluation
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from jurist.errors import ConfigError
+from jurist.recipes.open_judge import JudgeConfig, open_judge
+from jurist.recipes.readings import Readings, read_readings, write_readings
+from jurist.recipes.run import open_run, seconds_spent, stopwatch
+from jurist.recipes.sets import DataConfig, Sets, read_set, read_tests
+from jurist.types import Preference
+
+if TYPE_CHECKING:
+    # Loads numpy and more, which `jurist --help` need not wait for.
+    from jurist.reports import Results
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EvaluateConfig:
+    """Everything an evaluation depends on."""
+
+    judge: JudgeConfig
+    test: tuple[str, ...]
+    """Test sets, each a file, folder or data set of preferences, or NAME=SOURCE."""
+
+    output: Path
+    """Run directory. The same command run again goes on where it was."""
+
+    train: str = ""
+    """What the judge was trained on, if anything: checked for overlap with the test sets, and the
+    bag-of-words shortcut is fitted on it."""
+
+    test_split: str = ""
+    """Split of Hugging Face data sets to test on, if they have several."""
+
+    layout: str = "auto"
+    """Columns of the files, as for training."""
+
+    skip_bad: bool = False
+    """Set bad rows aside in the run's directory and go on, instead of refusing the file."""
+
+    allow_overlap: bool = False
+    """Go on though a prompt of a test set is in --train."""
+
+    baseline: Path | None = None
+    """Directory of another evaluation of the same test sets, to compare with pair by pair."""
+
+    max_failure_rate: float = 1.0
+    """Exit with 1, everything kept, if a greater share of the judgements has no verdict."""
+
+    method: str = "judge"
+    """Name of the judge in tables and figures."""
+
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.test:
+            raise ConfigError("--test names no test set; give at least one")
+        if self.baseline is not None and self.baseline.name == self.method:
+            raise ConfigError(
+                f"--baseline and the judge would both be called {self.method!r} in the report; "
+                f"give the judge another name with --method"
+            )
+
+
+def run_evaluate(config: EvaluateConfig) -> int:
+    """Evaluate a judge on labelled preferences, and write a report.
+
+    Returns:
+        0, or 1 if more judgements failed than `max_failure_rate` allows.
+    """
+    results = evaluate(config)
+    show(config.output, results)
+    failed = max(row.agreement.failure_rate for row in results.rows)
+    if failed > config.max_failure_rate:
+        Console(stderr=True).print(
+            f"jurist: {failed:.1%} of the judgements have no verdict, more than the "
+            f"{config.max_failure_rate:.1%} allowed by --max-failure-rate; all are kept in "
+            f"{config.output}",
+            markup=False,
+            soft_wrap=True,
+        )
+        return 1
+    return 0
+
+
+def evaluate(config: EvaluateConfig) -> "Results":
+    """The run behind `run_evaluate`, without its table."""
+    with open_run("evaluate", config) as run:
+        data = DataConfig(
+            train=config.train,
+            test_split=config.test_split,
+            layout=config.layout,
+            skip_bad=config.skip_bad,
+            allow_overlap=config.allow_overlap,
+        )
+        sets = Sets(
+            train=read_set(config.train, data, output=run, name="train") if config.train else [],
+            tests=read_tests(config.test, data, output=run),
+        )
+        sets.refuse_overlap(allow=config.allow_overlap)
+        return finish(
+            run,
+            config.method,
+            config.judge,
+            sets,
+            seed=config.seed,
+            trained=False,
+            baseline=config.baseline,
+        )
+
+
+def finish(
+    run: Path,
+    method: str,
+    judge: JudgeConfig,
+    sets: Sets,
+    *,
+    seed: int,
+    trained: bool = True,
+    baseline: Path | None = None,
+) -> "Results":
+    """Judge every test set, and write `results.json` and the report.
+
+    Args:
+        run: Directory of the run. What was judged before is read back, not judged again.
+        method: Name of the judge in tables and figures.
+        judge: Which judge.
+        sets: What it was trained on, if anything, and what it is tested on.
+        seed: Of places, sampling and resamples.
+        trained: The judge was made in this run, so that its training time is the run's.
+        baseline: Another run's directory to compare with pair by pair.
+    """
+    from jurist.recipes.reporting import gathered, publish
+
+    # First, since it may be refused, and judging is dear.
+    baselines = {} if baseline is None else {baseline.name: kept_readings(baseline, sets.tests)}
+    readings = read_tests_with(judge, sets.tests, run=run, seed=seed)
+    results = gathered(
+        run,
+        sets,
+        {method: readings},
+        training_seconds={method: seconds_spent(run, "train") if trained else None},
+        baselines=baselines,
+        seed=seed,
+    )
+    publish(run, results)
+    return results
+
+
+def read_tests_with(
+    judge: JudgeConfig, tests: Mapping[str, Sequence[Preference]], *, run: Path, seed: int
+) -> dict[str, Readings]:
+    """Judge every test set in both orders, once: readings are kept in the run's `judgements/`."""
+    paths = {name: run / "judgements" / f"{name}.jsonl.gz" for name in tests}
+    missing = {name: tests[name] for name, path in paths.items() if not path.exists()}
+    if missing:
+        with open_judge(judge, seed=seed, store=run / "completions.sqlite") as opened:
+            for name, preferences in missing.items():
+                with stopwatch(run, f"judge/{name}"):
+                    shown = [preference.shown(seed).comparison for preference in preferences]
+                    write_readings(paths[name], preferences, opened.judge(shown), seed=seed)
+    return kept_readings(run, tests)
+
+
+def kept_readings(run: Path, tests: Mapping[str, Sequence[Preference]]) -> dict[str, Readings]:
+    """What a run's judge said of the test sets.
+
+    Raises:
+        ConfigError: If the run has not judged one of them, or judged other pairs by that name.
+    """
+    found: dict[str, Readings] = {}
+    for name, preferences in tests.items():
+        path = run / "judgements" / f"{name}.jsonl.gz"
+        if not path.exists():
+            raise ConfigError(f"{run}: has no judgements of {name!r}; evaluate it there first")
+        found[name] = read_readings(path, preferences)
+    return found
+
+
+def show(run: Path, results: "Results") -> None:
+    """Print the table, the paired comparisons, and where the report is."""
+    from jurist.reports import summary_table
+    from jurist.reports.table import signed_with_interval
+
+    console = Console()
+    console.print(summary_table(results))
+    for row in results.comparisons:
+        difference = signed_with_interval(row.paired.difference)
+        console.print(
+            f"{row.method} against {row.baseline}, {row.split}: {difference} points",
+            markup=False,
+            soft_wrap=True,
+        )
+    console.print(f"report: {run / 'report.html'}", markup=False, soft_wrap=True)

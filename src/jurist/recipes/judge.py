@@ -1,0 +1,102 @@
+"""Judge a file of pairs: for each, which response is better, how sure, and why.
+
+jurist judge --model runs/star-dpo --pairs pairs.jsonl --output runs/judged
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from jurist.digest import canonical
+from jurist.judges import Ballot
+from jurist.recipes.evaluate import read_tests_with
+from jurist.recipes.open_judge import JudgeConfig
+from jurist.recipes.run import open_run
+from jurist.recipes.sets import DataConfig, read_set
+from jurist.storage import write_text
+from jurist.types import Failure, Preference, Verdict
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JudgeFileConfig:
+    """Everything a judged file depends on."""
+
+    judge: JudgeConfig
+    pairs: str
+    """File, folder or data set of pairs, in any layout of preferences. Labels in it are neither
+    shown to the judge nor used."""
+
+    output: Path
+    """Run directory; `verdicts.jsonl` in it gets a line per pair. The same command run again goes
+    on where it was."""
+
+    split: str = ""
+    """Split of a Hugging Face data set, if it has several."""
+
+    layout: str = "auto"
+    """Columns of the file, as for training."""
+
+    skip_bad: bool = False
+    """Set bad rows aside in the run's directory and go on, instead of refusing the file."""
+
+    max_failure_rate: float = 1.0
+    """Exit with 1, everything kept, if a greater share of the pairs has no verdict."""
+
+    seed: int = 0
+
+
+def run_judge(config: JudgeFileConfig) -> int:
+    """Say of every pair in a file which response is better.
+
+    Returns:
+        0, or 1 if more pairs came out without a verdict than `max_failure_rate` allows.
+    """
+    with open_run("judge", config) as run:
+        data = DataConfig(train="", layout=config.layout, skip_bad=config.skip_bad)
+        pairs = read_set(config.pairs, data, output=run, name="pairs", split=config.split)
+        readings = read_tests_with(config.judge, {"pairs": pairs}, run=run, seed=config.seed)
+        ballots = [Ballot.of(judgements) for judgements in readings["pairs"].judgements]
+        lines = [
+            canonical(verdict_line(pair, ballot, seed=config.seed))
+            for pair, ballot in zip(pairs, ballots, strict=True)
+        ]
+        write_text(run / "verdicts.jsonl", "\n".join(lines) + "\n")
+    failed = sum(isinstance(ballot.outcome, Failure) for ballot in ballots)
+    Console().print(
+        f"{len(ballots)} pairs judged, {failed} without a verdict: {run / 'verdicts.jsonl'}",
+        markup=False,
+        soft_wrap=True,
+    )
+    return 1 if failed > config.max_failure_rate * len(ballots) else 0
+
+
+def verdict_line(pair: Preference, ballot: Ballot, *, seed: int) -> dict[str, object]:
+    """One line of `verdicts.jsonl`, in terms of the columns the pair was read from.
+
+    `preferred` is "chosen", "rejected", "tie" or null; `probability` is that of the response in
+    the column `chosen`. Of a pair read from columns without labels, `chosen` is the first.
+    """
+    places = pair.shown(seed)
+    # A tie is shown in a drawn order too, so the label does not say where `chosen` stands.
+    chosen_first = places.comparison.first == pair.chosen
+    names = {Verdict.FIRST: "chosen", Verdict.SECOND: "rejected", Verdict.TIE: "tie"}
+    outcome, probability = ballot.outcome, ballot.probability
+    if isinstance(outcome, Verdict) and not chosen_first:
+        outcome = outcome.swapped()
+    if probability is not None and not chosen_first:
+        probability = 1.0 - probability
+    return {
+        "id": pair.id,
+        "preferred": names[outcome] if isinstance(outcome, Verdict) else None,
+        "failure": outcome if isinstance(outcome, Failure) else None,
+        "probability": probability,
+        "flip": ballot.flip,
+        "votes": {
+            "chosen": ballot.first if chosen_first else ballot.second,
+            "rejected": ballot.second if chosen_first else ballot.first,
+            "tie": ballot.ties,
+            "failed": ballot.num_failures,
+        },
+        "num_tokens": ballot.num_tokens,
+    }

@@ -1,0 +1,203 @@
+"""From a checkpoint folder, a hub id or a served model to a judge that reads both orders."""
+
+import json
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, cast, get_args
+
+from jurist.engines import Cached
+from jurist.engines.base import Engine, LogprobEngine
+from jurist.errors import ConfigError
+from jurist.formats import FormatName, make_format
+from jurist.judges import BothOrders, DirectJudge, Judge, PairwiseJudge, ScoredJudge
+from jurist.types import Sampling
+
+SERVED_CHUNK = 64
+"""Completions asked of a server before they are written down."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VotingConfig:
+    """How a judge that reasons is sampled. A judge that does not reads each order once."""
+
+    votes: int = 8
+    """Judgements of each pair in each of its two orders."""
+
+    temperature: float = 1.0
+    """Temperature of the judgements (1.0 in Mahan et al. 2024)."""
+
+    top_p: float = 0.95
+    """Top-p of the judgements (0.95 in Mahan et al. 2024)."""
+
+    max_tokens: int = 1024
+    """Longest judgement, in tokens. One that is cut is a failure, and is counted."""
+
+    def __post_init__(self) -> None:
+        # The same bounds as the engine's, said before any model is loaded.
+        self.sampling(seed=0)
+
+    def sampling(self, *, seed: int) -> Sampling:
+        """The engine's settings."""
+        try:
+            return Sampling(
+                num_samples=self.votes,
+                temperature=self.temperature,
+                top_p=self.top_p,
+                max_tokens=self.max_tokens,
+                seed=seed,
+            )
+        except ValueError as error:
+            raise ConfigError(str(error).replace("num_samples", "votes")) from None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JudgeConfig:
+    """A judge: which model, asked how, how often."""
+
+    model: str
+    """Checkpoint folder, run directory, hub id, or the name of a served model (--base-url)."""
+
+    base_url: str = ""
+    """Address of an OpenAI-compatible server, such as http://127.0.0.1:8000/v1. Empty: the model
+    runs in this process. The key is read from the environment variable OPENAI_API_KEY."""
+
+    format: Literal["auto", "pairwise", "direct", "terse", "terse-direct"] = "auto"
+    """How the model is asked. auto: as jurist.json in its folder says, else pairwise."""
+
+    voting: VotingConfig = VotingConfig()
+
+    bf16: bool = False
+    """Run a local model in bfloat16 instead of float32."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OpenJudge:
+    """A judge that is ready, and what it is."""
+
+    judge: Judge
+    """Reads each comparison in both orders."""
+
+    kind: Literal["reasoning", "direct", "scalar"]
+    format: str
+    """Name of the format; empty for a scalar model."""
+
+    votes: int
+    """Judgements of each pair in each order."""
+
+
+@contextmanager
+def open_judge(config: JudgeConfig, *, seed: int, store: Path) -> Generator[OpenJudge]:
+    """Load or reach the model a config names, and make a judge of it.
+
+    Args:
+        config: Which judge.
+        seed: Of sampling and of the fences around what is judged.
+        store: SQLite file that keeps the completions; the judge never asks for one twice.
+
+    Raises:
+        ConfigError: If there is no such model, or it cannot be asked as the config says.
+    """
+    if config.base_url:
+        with _open_served(config, seed=seed, store=store) as judge:
+            yield judge
+        return
+    folder = checkpoint_folder(config.model)
+    card = read_card(folder)
+    if card.get("kind") == "scalar":
+        yield _open_scalar(folder, config)
+        return
+    name = format_name(config.format, card)
+    from jurist.engines.transformers import TransformersEngine
+
+    engine = TransformersEngine.load(folder, dtype="bfloat16" if config.bf16 else "float32")
+    with Cached(engine, store) as cached:
+        yield _generative(cached, name, config, seed=seed)
+
+
+@contextmanager
+def _open_served(config: JudgeConfig, *, seed: int, store: Path) -> Generator[OpenJudge]:
+    from jurist.engines.openai import OpenAIEngine
+
+    name = format_name(config.format, {})
+    # Small chunks: a server that goes away loses the replies of one, and those were paid for.
+    served = OpenAIEngine(config.base_url, config.model)
+    with Cached(served, store, chunk_size=SERVED_CHUNK) as cached:
+        yield _generative(cached, name, config, seed=seed)
+
+
+def _open_scalar(folder: str, config: JudgeConfig) -> OpenJudge:
+    if config.format != "auto":
+        raise ConfigError(f"{folder}: a scalar reward model has no format, asked {config.format!r}")
+    from jurist.models.heads import TransformersScorer
+
+    scorer = TransformersScorer.load(folder)
+    return OpenJudge(judge=BothOrders(ScoredJudge(scorer)), kind="scalar", format="", votes=1)
+
+
+def _generative(engine: Engine, name: FormatName, config: JudgeConfig, *, seed: int) -> OpenJudge:
+    form = make_format(name, seed=seed)
+    if not form.reasoning:
+        if not isinstance(engine, LogprobEngine):
+            raise ConfigError(
+                f"{config.model}: the engine tells no log-probabilities, which format {name!r} "
+                f"needs; use --format pairwise"
+            )
+        direct = DirectJudge(engine=engine, format=form)
+        return OpenJudge(judge=BothOrders(direct), kind="direct", format=name, votes=1)
+    sampling = config.voting.sampling(seed=seed)
+    judge = BothOrders(PairwiseJudge(engine=engine, format=form, sampling=sampling))
+    return OpenJudge(judge=judge, kind="reasoning", format=name, votes=config.voting.votes)
+
+
+def checkpoint_folder(model: str) -> str:
+    """The checkpoint a model name stands for: a run directory stands for its last checkpoint."""
+    folder = Path(model)
+    if (folder / "run.lock").exists():
+        rounds = sorted(folder.glob("round-*/checkpoint"), key=lambda path: _round_of(path.parent))
+        found = [*rounds, *folder.glob("checkpoint")]
+        if not found:
+            raise ConfigError(f"{model}: a run directory with no checkpoint; has the run finished?")
+        return str(found[-1])
+    return model
+
+
+def _round_of(folder: Path) -> int:
+    return int(folder.name.removeprefix("round-"))
+
+
+def read_card(folder: str) -> dict[str, Any]:
+    """What `jurist.json` in a checkpoint folder says of it; nothing if there is none."""
+    path = Path(folder) / "jurist.json"
+    try:
+        content = json.loads(path.read_text("utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except ValueError as error:
+        raise ConfigError(f"{path}: not JSON: {error}") from None
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path}: not a JSON object")
+    return cast(dict[str, Any], content)
+
+
+def format_name(asked: str, card: dict[str, Any], *, reasoning: bool | None = None) -> FormatName:
+    """The format to ask a model in: the one asked for, or with auto the one it was trained in.
+
+    Args:
+        asked: Name of a format, or auto.
+        card: The model's `jurist.json`.
+        reasoning: Whether auto means a format with reasoning or its sister without; None: as the
+            card says.
+    """
+    if asked != "auto":
+        return cast(FormatName, asked)
+    name = str(card.get("format", "pairwise"))
+    sisters = {"pairwise": "direct", "terse": "terse-direct"}
+    if reasoning is False:
+        name = sisters.get(name, name)
+    if reasoning:
+        name = {sister: one for one, sister in sisters.items()}.get(name, name)
+    if name not in get_args(FormatName):
+        raise ConfigError(f"jurist.json names a format {name!r}; there are {get_args(FormatName)}")
+    return cast(FormatName, name)

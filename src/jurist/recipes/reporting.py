@@ -1,0 +1,124 @@
+"""From what judges said to results, and from results to a report."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from jurist.data import overlap
+from jurist.evaluation import Judged, compare, judged, shortcuts
+from jurist.recipes.readings import Readings
+from jurist.recipes.run import environment_facts, seconds_spent
+from jurist.recipes.sets import Sets
+from jurist.reports import (
+    ComparisonRow,
+    DatasetFacts,
+    Results,
+    ShortcutRow,
+    judged_row,
+    save_report,
+    save_results,
+    worst_disagreements,
+)
+from jurist.types import Preference
+
+
+def gathered(
+    run: Path,
+    sets: Sets,
+    readings: Mapping[str, Mapping[str, Readings]],
+    *,
+    training_seconds: Mapping[str, float | None],
+    baselines: Mapping[str, Mapping[str, Readings]],
+    seed: int,
+    judging_runs: Mapping[str, Path] | None = None,
+    notes: tuple[str, ...] = (),
+) -> Results:
+    """Everything a report shows of some judges on some test sets.
+
+    Args:
+        run: Directory of the run that reports.
+        sets: What was trained on, and the test sets.
+        readings: By method, then by test set.
+        training_seconds: By method.
+        baselines: Judges that every method is compared with pair by pair, by name.
+        seed: Of the resamples.
+        judging_runs: Directory of the run that judged, by method; `run` if not given.
+        notes: What a reader must know.
+    """
+    rows: dict[tuple[str, str], list[Judged]] = {
+        (method, name): judged(sets.tests[name], of.judgements, seed=of.seed)
+        for method, by_set in {**baselines, **readings}.items()
+        for name, of in by_set.items()
+    }
+    return Results(
+        run=run.name,
+        version=environment_facts()["jurist"],
+        environment=environment_facts(),
+        datasets=(
+            *([dataset_facts("train", sets.train, train=None)] if sets.train else []),
+            *(dataset_facts(name, test, train=sets.train) for name, test in sets.tests.items()),
+        ),
+        rows=tuple(
+            judged_row(
+                rows[method, name],
+                method=method,
+                split=name,
+                judging_seconds=seconds_spent(
+                    (judging_runs or {}).get(method, run), f"judge/{name}"
+                )
+                or 0.0,
+                training_seconds=training_seconds[method],
+                seed=seed,
+            )
+            for method in readings
+            for name in sets.tests
+        ),
+        shortcuts=tuple(
+            ShortcutRow(split=name, shortcut=shortcut)
+            for name, test in sets.tests.items()
+            for shortcut in shortcuts(sets.train, test, seed=seed)
+        ),
+        comparisons=tuple(
+            ComparisonRow(
+                method=method,
+                baseline=baseline,
+                split=name,
+                paired=compare(rows[method, name], rows[baseline, name], seed=seed),
+            )
+            for baseline in baselines
+            for method in readings
+            if method != baseline
+            for name in sets.tests
+        ),
+        disagreements=tuple(
+            disagreement
+            for method in readings
+            for name in sets.tests
+            for disagreement in worst_disagreements(rows[method, name], method=method, split=name)
+        ),
+        notes=notes,
+    )
+
+
+def dataset_facts(
+    name: str, preferences: Sequence[Preference], *, train: Sequence[Preference] | None
+) -> DatasetFacts:
+    """What a report says of one set of preferences."""
+    categories: dict[str, int] = {}
+    for preference in preferences:
+        categories[preference.category] = categories.get(preference.category, 0) + 1
+    num_ties = sum(preference.tie for preference in preferences)
+    return DatasetFacts(
+        name=", ".join(sorted({preference.source for preference in preferences})),
+        split=name,
+        num_pairs=len(preferences) - num_ties,
+        num_tie_labels=num_ties,
+        num_groups=len({preference.group for preference in preferences}),
+        categories=dict(sorted(categories.items())),
+        num_overlapping=len(overlap(train, preferences).prompts) if train else None,
+    )
+
+
+def publish(run: Path, results: Results) -> None:
+    """Write `results.json`, `report.md` and `report.html`."""
+    save_results(run / "results.json", results)
+    save_report(run, results)

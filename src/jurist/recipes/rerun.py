@@ -1,0 +1,49 @@
+"""Run a run again, from the settings kept in its directory."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from jurist.errors import ConfigError
+from jurist.recipes.bradley_terry import BradleyTerryConfig, run_bradley_terry
+from jurist.recipes.evaluate import EvaluateConfig, run_evaluate
+from jurist.recipes.genrm import GenRMConfig, run_genrm
+from jurist.recipes.judge import JudgeFileConfig, run_judge
+from jurist.recipes.quickstart import QuickstartConfig, run_quickstart
+from jurist.recipes.run import from_json, read_run_config
+from jurist.recipes.star_dpo import StarDPOConfig, run_star_dpo
+from jurist.recipes.star_sft import StarSFTConfig, run_star_sft
+
+RECIPES: dict[str, tuple[Any, Any]] = {
+    "quickstart": (QuickstartConfig, run_quickstart),
+    "bradley-terry": (BradleyTerryConfig, run_bradley_terry),
+    "genrm": (GenRMConfig, run_genrm),
+    "star-sft": (StarSFTConfig, run_star_sft),
+    "star-dpo": (StarDPOConfig, run_star_dpo),
+    "judge": (JudgeFileConfig, run_judge),
+    "evaluate": (EvaluateConfig, run_evaluate),
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RerunConfig:
+    """Run a run again: to go on with an unfinished one, or to repeat one elsewhere."""
+
+    directory: Path
+    """Run directory, with its config.json."""
+
+    output: Path | None = None
+    """Where to run. Default: in the same directory, where what is done stays done."""
+
+
+def run_rerun(config: RerunConfig) -> int | None:
+    """Run a run again, from the config.json in its directory."""
+    kept = read_run_config(config.directory / "config.json")
+    if kept["recipe"] not in RECIPES:
+        raise ConfigError(
+            f"{config.directory}: a run of {kept['recipe']!r}, which this version does not know; "
+            f"it knows {', '.join(RECIPES)}"
+        )
+    kind, run = RECIPES[kept["recipe"]]
+    asked = from_json(kind, kept["config"])
+    return run(replace(asked, output=config.output or config.directory))

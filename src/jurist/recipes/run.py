@@ -1,0 +1,293 @@
+"""A run directory: one recipe, one config, one process at a time; run again, it goes on or is done.
+
+NAME/
+  config.json        the recipe's name and every setting
+  environment.json   versions, hardware, git revision
+  run.lock           held while a process works in the directory
+"""
+
+import dataclasses
+import json
+import logging
+import math
+import os
+import platform
+import subprocess
+import time
+import types
+import typing
+from collections.abc import Generator
+from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Protocol, TypeVar, cast
+
+import jurist
+from jurist.errors import ConfigError, StoreError
+from jurist.storage import locked, make_directory, write_json
+
+logger = logging.getLogger(__name__)
+
+PACKAGES = (
+    "torch",
+    "transformers",
+    "accelerate",
+    "peft",
+    "safetensors",
+    "numpy",
+    "httpx2",
+    "tyro",
+    "rich",
+    "pyarrow",
+    "datasets",
+    "matplotlib",
+)
+"""What a result may depend on: recorded with every run, listed by `jurist doctor`."""
+
+
+class RecipeConfig(Protocol):
+    """What every recipe's config has."""
+
+    @property
+    def output(self) -> Path:
+        """The run's directory."""
+        ...
+
+
+BEFORE_WORK = frozenset({"config.json", "environment.json", "run.lock", "rejects"})
+"""What a run's directory holds before anything was sampled, trained or judged."""
+
+ConfigT = TypeVar("ConfigT")
+
+
+@contextmanager
+def open_run(recipe: str, config: RecipeConfig) -> Generator[Path]:
+    """Hold the run's directory and note what is run in it.
+
+    Yields:
+        The directory.
+
+    Raises:
+        ConfigError: If another process works in it, or it holds work of another run: the message
+            names the first setting that differs.
+        StoreError: If it cannot be written.
+    """
+    output = make_directory(config.output)
+    with locked(output / "run.lock"):
+        asked = {"recipe": recipe, "config": to_json(config)}
+        path = output / "config.json"
+        held = read_run_config(path) if path.exists() else None
+        if held is not None and _holds_work(output):
+            _refuse_other(path, held, asked)
+        elif held != asked:
+            # The config last: killed between the two, a run that is run again writes both.
+            write_json(output / "environment.json", environment())
+            write_json(path, asked)
+        yield output
+
+
+def _holds_work(output: Path) -> bool:
+    """Whether a run came further than its settings: one that did not may be asked for anew.
+
+    A mistyped model or file is found out after the settings are noted; putting it right must not
+    need another directory.
+    """
+    return any(entry.name not in BEFORE_WORK for entry in output.iterdir())
+
+
+def read_run_config(path: Path) -> dict[str, Any]:
+    """The content of a run's `config.json`.
+
+    Raises:
+        ConfigError: If there is none.
+        StoreError: If it is damaged.
+    """
+    try:
+        content = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file; a run's directory has a config.json") from None
+    except ValueError as error:
+        raise StoreError(f"{path}: not JSON ({error}); delete the run and start it again") from None
+    match content:
+        case {"recipe": str(), "config": dict(), **others} if not others:
+            return cast(dict[str, Any], content)
+        case _:
+            raise StoreError(f"{path}: not a run's config; expected an object of recipe and config")
+
+
+def _refuse_other(path: Path, held: dict[str, Any], asked: dict[str, Any]) -> None:
+    if held["recipe"] != asked["recipe"]:
+        raise ConfigError(
+            f"{path.parent}: holds a run of {held['recipe']}, not of {asked['recipe']}; "
+            f"give another --output"
+        )
+    was, now = _settings(held["config"]), _settings(asked["config"])
+    for name in sorted({**was, **now}):
+        # The directory may have been moved since; where it lies does not change what it holds.
+        if name != "output" and was.get(name, _UNKNOWN) != now.get(name, _UNKNOWN):
+            raise ConfigError(
+                f"{path.parent}: holds a run with {name} = {was.get(name, _UNKNOWN)!r}, "
+                f"asked for {now.get(name, _UNKNOWN)!r}; "
+                f"give another --output, or the same settings to go on with it"
+            )
+
+
+_UNKNOWN = "no such setting"
+
+
+def _settings(config: dict[str, Any], prefix: str = "") -> dict[str, object]:
+    """Every setting by its dotted name."""
+    found: dict[str, object] = {}
+    for name, value in config.items():
+        if isinstance(value, dict):
+            found |= _settings(cast(dict[str, Any], value), f"{prefix}{name}.")
+        else:
+            found[prefix + name] = value
+    return found
+
+
+def to_json(config: object) -> dict[str, Any]:
+    """A config dataclass as JSON values; paths as text, nested configs as objects.
+
+    Raises:
+        ConfigError: If a number is not finite, which JSON has no word for.
+    """
+
+    def plain(value: object, name: str) -> object:
+        if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            fields = dataclasses.fields(value)
+            return {field.name: plain(getattr(value, field.name), field.name) for field in fields}
+        if isinstance(value, Path):
+            return str(value)
+        if isinstance(value, tuple):
+            return [plain(item, name) for item in cast(tuple[object, ...], value)]
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ConfigError(f"--{name.replace('_', '-')} must be finite, got {value}")
+        return value
+
+    return cast(dict[str, Any], plain(config, ""))
+
+
+def from_json(kind: type[ConfigT], values: dict[str, Any]) -> ConfigT:
+    """The config that `to_json` gave `values` for.
+
+    Raises:
+        ConfigError: If a field is missing or unknown, as from another version of the package.
+    """
+    hints = typing.get_type_hints(kind)
+    known = {field.name for field in dataclasses.fields(cast(Any, kind))}
+    if unknown := sorted(set(values) - known):
+        raise ConfigError(
+            f"{kind.__name__} has no {', '.join(unknown)}; was the run made by another version?"
+        )
+    if missing := sorted(known - set(values)):
+        raise ConfigError(
+            f"{kind.__name__} needs {', '.join(missing)}; was the run made by another version?"
+        )
+    try:
+        return kind(**{name: _typed(hints[name], value) for name, value in values.items()})
+    except ConfigError:
+        raise
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"cannot rebuild {kind.__name__}: {error}") from error
+
+
+def _typed(hint: Any, value: Any) -> Any:  # noqa: ANN401 - any field of any config
+    if dataclasses.is_dataclass(hint):
+        return from_json(cast(Any, hint), value)
+    if isinstance(hint, types.UnionType):
+        inner = [arm for arm in typing.get_args(hint) if arm is not types.NoneType]
+        return None if value is None else _typed(inner[0], value)
+    if typing.get_origin(hint) is tuple:
+        return tuple(_typed(typing.get_args(hint)[0], item) for item in value)
+    return hint(value) if hint in (Path, float) else value
+
+
+def environment() -> dict[str, Any]:
+    """What a result may depend on besides its config, for `environment.json`."""
+    return {
+        "jurist": jurist.__version__,
+        "git_revision": _git_revision(),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "machine": platform.machine(),
+        "cpu": _cpu_model(),
+        "cores": os.cpu_count(),
+        "threads": os.environ.get("OMP_NUM_THREADS"),
+        "packages": {name: version for name in PACKAGES if (version := installed_version(name))},
+    }
+
+
+def environment_facts() -> dict[str, str]:
+    """`environment` as the report shows it: a line of text each."""
+    found = environment()
+    packages = cast(dict[str, str], found.pop("packages"))
+    return {
+        **{name: str(value) for name, value in found.items() if value is not None},
+        "packages": ", ".join(f"{name} {version}" for name, version in packages.items()),
+    }
+
+
+@contextmanager
+def stopwatch(run: Path, stage: str) -> Generator[None]:
+    """Add the time of the block to the run's `timings.json`, if the block ends well.
+
+    A stage that was killed and run again has the time of the run that ended it, no more; one that
+    was done, and is merely found done, keeps the time it took. Times have a file of their own so
+    that everything else in a run directory is the same in every run.
+    """
+    started = time.monotonic()
+    yield
+    seconds = round(time.monotonic() - started, 3)
+    # What was there stays: to load the libraries may take longer than the stage did.
+    write_json(run / "timings.json", {stage: seconds, **_timings(run)})
+
+
+def seconds_spent(run: Path, stage: str) -> float | None:
+    """Time of a stage and of all stages within it (`stage/...`), or None if none has ended."""
+    found = [
+        seconds
+        for name, seconds in _timings(run).items()
+        if name == stage or name.startswith(f"{stage}/")
+    ]
+    return sum(found) if found else None
+
+
+def _timings(run: Path) -> dict[str, float]:
+    try:
+        return cast(dict[str, float], json.loads((run / "timings.json").read_text("utf-8")))
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        raise StoreError(f"{run / 'timings.json'}: not JSON ({error}); delete it") from None
+
+
+def installed_version(package: str) -> str | None:
+    """Version of an installed package, or None. Does not import it."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _git_revision() -> str | None:
+    source = Path(__file__).resolve().parent
+    try:
+        found = subprocess.run(
+            ["git", "-C", str(source), "rev-parse", "HEAD"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return found.stdout.strip() or None
+
+
+def _cpu_model() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.partition(":")[2].strip() for line in lines if "model name" in line), "")

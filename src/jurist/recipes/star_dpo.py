@@ -1,0 +1,113 @@
+"""STaR-DPO: a judge that learns to prefer its own right reasoning over its own wrong reasoning.
+
+Mahan et al. 2024, eq. 9 and App. A.3. Each round samples traces on a fresh part of the preferences
+with the latest judge, sets traces whose verdict agrees with the people against traces of the same
+prompt whose verdict does not, and trains on those pairs with DPO.
+
+    jurist star-dpo --model MODEL --train pairs.jsonl --output runs/star-dpo
+"""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from jurist.data import parts
+from jurist.errors import ConfigError
+from jurist.rationales import right_and_wrong, write_rows
+from jurist.recipes.evaluate import finish, show
+from jurist.recipes.open_judge import JudgeConfig, VotingConfig, format_name, read_card
+from jurist.recipes.run import open_run, stopwatch
+from jurist.recipes.sets import DataConfig, read_sets
+from jurist.recipes.star import StarConfig, sample_round
+from jurist.storage import write_json
+from jurist.training.config import TrainingConfig
+
+if TYPE_CHECKING:
+    from jurist.reports import Results
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StarDPOConfig:
+    """Everything a STaR-DPO run depends on."""
+
+    model: str
+    """Checkpoint or hub id that the judge starts from."""
+
+    output: Path
+    """Run directory. The same command run again goes on where it was."""
+
+    data: DataConfig
+    star: StarConfig = StarConfig()
+    training: TrainingConfig = TrainingConfig()
+    voting: VotingConfig = VotingConfig()
+
+    reference: Literal["previous", "base"] = "previous"
+    """Judge that DPO holds each round's to: the one that sampled its traces, or the base."""
+
+    beta: float = 1.0
+    """How firmly the reference holds the judge, on summed log-probabilities. Positive, no unit
+    (1.0 in Mahan et al. 2024)."""
+
+    unparseable: Literal["skip", "wrong"] = "skip"
+    """Whether a trace that ended without a verdict may stand as a wrong one."""
+
+    format: Literal["auto", "pairwise", "terse"] = "auto"
+    """How the judge is asked. auto: as jurist.json in its folder says, else pairwise."""
+
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.beta < math.inf:
+            raise ConfigError(f"beta must be positive and finite, got {self.beta}")
+
+
+def run_star_dpo(config: StarDPOConfig) -> None:
+    """Train a judge on pairs of its own right and wrong reasoning (STaR-DPO)."""
+    show(config.output, star_dpo(config))
+
+
+def star_dpo(config: StarDPOConfig) -> "Results":
+    """The run behind `run_star_dpo`, without its table on the terminal."""
+    with open_run("star-dpo", config) as run:
+        sets = read_sets(config.data, output=run)
+        form = format_name(config.format, read_card(config.model), reasoning=True)
+        policy = config.model
+        for number, part in enumerate(parts(sets.train, config.star.rounds, seed=config.seed), 1):
+            folder = run / f"round-{number}"
+            with stopwatch(run, f"train/round-{number}"):
+                traces = sample_round(
+                    policy,
+                    part,
+                    config.star,
+                    form=form,
+                    seed=config.seed,
+                    folder=folder,
+                    store=run / "completions.sqlite",
+                    max_tokens=config.voting.max_tokens,
+                    bf16=config.training.bf16,
+                )
+                pairs = right_and_wrong(
+                    traces,
+                    per_prompt=config.star.per_prompt,
+                    seed=config.seed,
+                    unparseable=config.unparseable,
+                )
+                write_rows(folder / "rows.jsonl.gz", pairs.rows)
+                write_json(folder / "rows.json", pairs.counts)
+                from jurist.training import train_dpo
+
+                train_dpo(
+                    policy if config.star.init_from == "previous" else config.model,
+                    pairs.rows,
+                    config.training,
+                    reference=policy if config.reference == "previous" else config.model,
+                    beta=config.beta,
+                    seed=config.seed,
+                    output=folder / "checkpoint",
+                    card={"method": "star-dpo", "kind": "reasoning", "format": form},
+                )
+            policy = str(folder / "checkpoint")
+        # Judged as it was sampled: its traces are in the same type.
+        judge = JudgeConfig(model=policy, voting=config.voting, bf16=config.training.bf16)
+        return finish(run, "STaR-DPO", judge, sets, seed=config.seed)

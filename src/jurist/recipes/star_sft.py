@@ -1,0 +1,89 @@
+"""STaR-SFT: a judge that learns from its own reasoning where that came to the right verdict.
+
+Mahan et al. 2024, eq. 8 and App. A.3. Each round samples traces on a fresh part of the preferences
+with the latest judge, keeps those whose verdict agrees with the people, and trains on them.
+
+    jurist star-sft --model MODEL --train pairs.jsonl --output runs/star-sft
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from jurist.data import parts
+from jurist.rationales import right_traces, write_rows
+from jurist.recipes.evaluate import finish, show
+from jurist.recipes.open_judge import JudgeConfig, VotingConfig, format_name, read_card
+from jurist.recipes.run import open_run, stopwatch
+from jurist.recipes.sets import DataConfig, read_sets
+from jurist.recipes.star import StarConfig, sample_round
+from jurist.storage import write_json
+from jurist.training.config import TrainingConfig
+
+if TYPE_CHECKING:
+    from jurist.reports import Results
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StarSFTConfig:
+    """Everything a STaR-SFT run depends on."""
+
+    model: str
+    """Checkpoint or hub id that the judge starts from."""
+
+    output: Path
+    """Run directory. The same command run again goes on where it was."""
+
+    data: DataConfig
+    star: StarConfig = StarConfig()
+    training: TrainingConfig = TrainingConfig()
+    voting: VotingConfig = VotingConfig()
+
+    format: Literal["auto", "pairwise", "terse"] = "auto"
+    """How the judge is asked. auto: as jurist.json in the model's folder says, else pairwise."""
+
+    seed: int = 0
+
+
+def run_star_sft(config: StarSFTConfig) -> None:
+    """Train a judge on its own right reasoning (STaR-SFT)."""
+    show(config.output, star_sft(config))
+
+
+def star_sft(config: StarSFTConfig) -> "Results":
+    """The run behind `run_star_sft`, without its table on the terminal."""
+    with open_run("star-sft", config) as run:
+        sets = read_sets(config.data, output=run)
+        form = format_name(config.format, read_card(config.model), reasoning=True)
+        policy = config.model
+        for number, part in enumerate(parts(sets.train, config.star.rounds, seed=config.seed), 1):
+            folder = run / f"round-{number}"
+            with stopwatch(run, f"train/round-{number}"):
+                traces = sample_round(
+                    policy,
+                    part,
+                    config.star,
+                    form=form,
+                    seed=config.seed,
+                    folder=folder,
+                    store=run / "completions.sqlite",
+                    max_tokens=config.voting.max_tokens,
+                    bf16=config.training.bf16,
+                )
+                right = right_traces(traces, per_prompt=config.star.per_prompt, seed=config.seed)
+                write_rows(folder / "rows.jsonl.gz", right.rows)
+                write_json(folder / "rows.json", right.counts)
+                from jurist.training import train_supervised
+
+                train_supervised(
+                    policy if config.star.init_from == "previous" else config.model,
+                    right.rows,
+                    config.training,
+                    seed=config.seed,
+                    output=folder / "checkpoint",
+                    card={"method": "star-sft", "kind": "reasoning", "format": form},
+                )
+            policy = str(folder / "checkpoint")
+        # Judged as it was sampled: its traces are in the same type.
+        judge = JudgeConfig(model=policy, voting=config.voting, bf16=config.training.bf16)
+        return finish(run, "STaR-SFT", judge, sets, seed=config.seed)

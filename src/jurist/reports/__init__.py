@@ -1,0 +1,36 @@
+"""Results to results.json, report.md and one self-contained report.html, and to the terminal."""
+
+from jurist.reports.disagreements import worst_disagreements
+from jurist.reports.html import html
+from jurist.reports.markdown import markdown
+from jurist.reports.results import (
+    ComparisonRow,
+    DatasetFacts,
+    Disagreement,
+    JudgedRow,
+    Results,
+    ShortcutRow,
+    judged_row,
+    load_results,
+    save_results,
+)
+from jurist.reports.save import save_report
+from jurist.reports.table import SummaryTable, summary_table
+
+__all__ = [
+    "ComparisonRow",
+    "DatasetFacts",
+    "Disagreement",
+    "JudgedRow",
+    "Results",
+    "ShortcutRow",
+    "SummaryTable",
+    "html",
+    "judged_row",
+    "load_results",
+    "markdown",
+    "save_report",
+    "save_results",
+    "summary_table",
+    "worst_disagreements",
+]

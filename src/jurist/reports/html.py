@@ -1,0 +1,168 @@
+"""`report.html`: one file that shows everything, fetches nothing and runs nothing.
+
+Model text on the page is hostile text: the template escapes every value, every string has its
+control and direction characters written out, and the page forbids itself scripts and every load
+but the pictures inside it.
+"""
+
+import base64
+import importlib.util
+import re
+from collections.abc import Iterable, Mapping
+
+import jinja2
+from markupsafe import Markup
+
+from jurist.reports.results import ComparisonRow, Disagreement, Results
+from jurist.reports.sections import Section, sections
+from jurist.reports.table import COLUMNS, percent, row_name, shortcut_rows, summary_cells
+from jurist.reports.text import visible
+
+_COMMA = re.compile(r"(?<=\d), (?=[+-]?\d)")
+
+
+def html(results: Results) -> str:
+    """Write the results out as a page.
+
+    The figures need Matplotlib, of the extra `report`. Without it the page says so, and how to get
+    it, and has everything else.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("jurist", "reports/templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_shown,
+    )
+    return environment.get_template("report.html").render(
+        results=results,
+        judges=list(dict.fromkeys(row.method for row in results.rows)),
+        columns=COLUMNS,
+        cards=_cards(results),
+        summary=_grouped(_summary(results)),
+        pictures=_pictures(results),
+        sections=[_section(section, results) for section in sections(results)],
+        cases=_grouped(
+            (f"{case.method} on {case.split}", _case(case)) for case in results.disagreements
+        ),
+    )
+
+
+def _shown(value: object) -> object:
+    """What the template puts in the place of a value: strings made visible, then escaped."""
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _grouped(
+    rows: Iterable[tuple[str, Mapping[str, object]]],
+) -> list[tuple[str, list[Mapping[str, object]]]]:
+    """Neighbours of one name together, in the order given."""
+    groups: list[tuple[str, list[Mapping[str, object]]]] = []
+    for name, row in rows:
+        if not groups or groups[-1][0] != name:
+            groups.append((name, []))
+        groups[-1][1].append(row)
+    return groups
+
+
+def _cards(results: Results) -> list[Mapping[str, str]]:
+    """For each split its most accurate judge and its best shortcut."""
+    cards: list[Mapping[str, str]] = []
+    for split in dict.fromkeys(row.split for row in results.rows):
+        best = max(
+            (row for row in results.rows if row.split == split),
+            key=lambda row: row.agreement.accuracy.value,
+        )
+        rules = [row.shortcut for row in results.shortcuts if row.split == split]
+        rule = max(rules, key=lambda shortcut: shortcut.accuracy.value, default=None)
+        accuracy = best.agreement.accuracy
+        cards.append(
+            {
+                "split": split,
+                "method": row_name(best, results),
+                "value": percent(accuracy.value),
+                "low": percent(accuracy.low),
+                "high": percent(accuracy.high),
+                "shortcut": f"{rule.name}, {percent(rule.accuracy.value)} %" if rule else "",
+            }
+        )
+    return cards
+
+
+def _summary(results: Results) -> list[tuple[str, Mapping[str, object]]]:
+    estimates = [
+        *(row.agreement.accuracy for row in results.rows),
+        *(row.shortcut.accuracy for row in shortcut_rows(results)),
+    ]
+    return [
+        (
+            cells[0],
+            {
+                "cells": cells,
+                "is_shortcut": number >= len(results.rows),
+                "low": percent(estimate.low),
+                "value": percent(estimate.value),
+                "high": percent(estimate.high),
+            },
+        )
+        for number, (cells, estimate) in enumerate(
+            zip(summary_cells(results), estimates, strict=True)
+        )
+    ]
+
+
+def _pictures(results: Results) -> list[Mapping[str, str]] | None:
+    """The figures as data for the page, or None if they cannot be drawn."""
+    if importlib.util.find_spec("matplotlib") is None:
+        return None
+    from jurist.reports.figures import pictures
+
+    return [
+        {
+            "name": picture.name,
+            "title": picture.title,
+            "caption": picture.caption,
+            "alt": picture.alt,
+            "data": base64.b64encode(picture.svg).decode("ascii"),
+        }
+        for picture in pictures(results)
+    ]
+
+
+def _section(section: Section, results: Results) -> Mapping[str, object]:
+    compares = section.title == "Paired comparisons"
+    return {
+        "anchor": re.sub(r"\W+", "-", section.title.lower()),
+        "title": section.title,
+        "text": section.text,
+        "headings": section.headings,
+        # An interval breaks before its bracket, if a line must break, and never inside.
+        "cells": [
+            [_COMMA.sub(",\N{NO-BREAK SPACE}", cell) for cell in row] for row in section.cells
+        ],
+        "marks": [_mark(row) for row in results.comparisons] if compares else [],
+    }
+
+
+def _mark(row: ComparisonRow) -> str:
+    if not row.paired.difference.excludes(0.0):
+        return ""
+    return "win" if row.paired.difference.value > 0.0 else "loss"
+
+
+def _case(case: Disagreement) -> Mapping[str, object]:
+    given = ""
+    if case.probability is not None:
+        given = f", {percent(case.probability)} % for the response labelled better"
+    place = "A" if case.trace_chosen_first else "B"
+    return {
+        "id": case.id,
+        "category": case.category,
+        "verdict": f"{case.votes_wrong} votes against the label, {case.votes_right} for it{given}.",
+        "prompt": case.prompt,
+        "chosen": case.chosen,
+        "rejected": case.rejected,
+        "trace": case.trace,
+        "trace_label": f"one reading that disagreed, with the better response as {place}",
+    }

@@ -1,0 +1,260 @@
+"""What a run found, as a value: written to and read back from `results.json`.
+
+Everything the tables, the figures and the page show is in here, and nothing they show is not.
+"""
+
+import dataclasses
+import json
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TypeVar, cast
+
+from jurist.errors import DataError
+from jurist.evaluation import (
+    Agreement,
+    Calibration,
+    Judged,
+    PairedComparison,
+    Shortcut,
+    VotePoint,
+    agreement,
+    calibration,
+    vote_curve,
+)
+from jurist.storage import write_json
+
+SCHEMA = 1
+"""Version of the layout of `results.json`; another one is refused, never guessed at."""
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DatasetFacts:
+    """What was judged, or trained on."""
+
+    name: str
+    split: str
+    """What the rows of the results call it."""
+
+    num_pairs: int
+    num_tie_labels: int
+    num_groups: int
+    categories: Mapping[str, int]
+    """Rows of each category."""
+
+    num_overlapping: int | None
+    """Rows whose prompt the training rows hold too. None if nothing was trained, or this is what
+    was trained on."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JudgedRow:
+    """One judge on one split."""
+
+    method: str
+    split: str
+    agreement: Agreement
+    curve: tuple[VotePoint, ...]
+    calibration: Calibration | None
+    judging_seconds: float
+    """Time to judge the split."""
+
+    training_seconds: float | None
+    """Time to make the judge, rationales included. None if it was not trained here."""
+
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ShortcutRow:
+    """One shortcut on one split."""
+
+    split: str
+    shortcut: Shortcut
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ComparisonRow:
+    """One judge against another on one split."""
+
+    method: str
+    baseline: str
+    split: str
+    paired: PairedComparison
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Disagreement:
+    """A pair on which a judge was sure and, if the label is right, wrong."""
+
+    method: str
+    split: str
+    id: str
+    category: str
+    prompt: str
+    """The conversation, a role before each turn if there are several. Texts are shortened here,
+    each with a count of what was cut."""
+
+    chosen: str
+    rejected: str
+    probability: float | None
+    """What the judge gave the labelled response."""
+
+    votes_right: int
+    votes_wrong: int
+    trace: str
+    """One reading that ended in the wrong verdict. Empty for a judge that only scores."""
+
+    trace_chosen_first: bool
+    """That reading was shown the labelled response first, as A."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Results:
+    """Everything a report shows."""
+
+    run: str
+    """Name of the run."""
+
+    version: str
+    """Of this package."""
+
+    environment: Mapping[str, str]
+    """Versions, hardware, revision: what the numbers may depend on besides the configuration."""
+
+    datasets: tuple[DatasetFacts, ...]
+    rows: tuple[JudgedRow, ...]
+    shortcuts: tuple[ShortcutRow, ...] = ()
+    comparisons: tuple[ComparisonRow, ...] = ()
+    disagreements: tuple[Disagreement, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What a reader must know to take the numbers for what they are, a sentence or two each."""
+
+    schema: int = SCHEMA
+
+
+def judged_row(
+    rows: Sequence[Judged],
+    *,
+    method: str,
+    split: str,
+    judging_seconds: float,
+    training_seconds: float | None,
+    seed: int,
+) -> JudgedRow:
+    """Everything the report shows of one judge on one split.
+
+    Args:
+        rows: What was judged.
+        method: Name of the judge.
+        split: Name of the data.
+        judging_seconds: Time to judge `rows`.
+        training_seconds: Time to make the judge, or None if it was not trained here.
+        seed: The run's seed; the resamples are drawn from it too.
+
+    Raises:
+        DataError: If no row is labelled better one way or the other.
+    """
+    return JudgedRow(
+        method=method,
+        split=split,
+        agreement=agreement(rows, seed=seed),
+        curve=tuple(vote_curve(rows, seed=seed)),
+        calibration=calibration(rows),
+        judging_seconds=judging_seconds,
+        training_seconds=training_seconds,
+        seed=seed,
+    )
+
+
+def save_results(path: Path, results: Results) -> None:
+    """Write `results` as JSON, whole or not at all; the same value gives the same bytes.
+
+    Raises:
+        ValueError: If a number is NaN or infinite.
+        StoreError: If the file cannot be written.
+    """
+    write_json(path, dataclasses.asdict(results))
+
+
+def load_results(path: Path) -> Results:
+    """Read what `save_results` wrote.
+
+    Raises:
+        DataError: If the file is not there, is not JSON, is of another schema, or does not fit it.
+    """
+    try:
+        content: object = json.loads(path.read_text("utf-8"), parse_constant=_refuse_constant)
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(f"{path}: cannot read results: {error}") from error
+    schema = cast("dict[str, object]", content).get("schema") if isinstance(content, dict) else None
+    if schema != SCHEMA:
+        raise DataError(
+            f"{path}: schema {schema!r}; this version reads schema {SCHEMA}; write the report again"
+        )
+    return _decoded(Results, content, str(path))
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _decoded(kind: type[_T], content: object, where: str) -> _T:
+    """The dataclass `kind` that `content` is the JSON of."""
+    if not isinstance(content, dict):
+        raise _misfit(where, f"an object for {kind.__name__}", content)
+    fields = cast("dict[str, object]", content)
+    hints = cast("dict[str, object]", typing.get_type_hints(kind))
+    if fields.keys() != hints.keys():
+        missing, unknown = (
+            sorted(hints.keys() - fields.keys()),
+            sorted(fields.keys() - hints.keys()),
+        )
+        raise DataError(f"{where}: {kind.__name__} lacks {missing} and has unknown {unknown}")
+    return kind(**{name: _value(hints[name], fields[name], f"{where}.{name}") for name in hints})
+
+
+def _value(hint: object, content: object, where: str) -> object:
+    """The value of type `hint` that `content` is the JSON of."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is types.UnionType:
+        if content is None:
+            return None
+        return _value(arguments[0], content, where)
+    if origin is tuple:
+        if not isinstance(content, list):
+            raise _misfit(where, "a list", content)
+        items = cast("list[object]", content)
+        return tuple(_value(arguments[0], item, f"{where}[{i}]") for i, item in enumerate(items))
+    if origin is not None:
+        if not isinstance(content, dict):
+            raise _misfit(where, "an object", content)
+        entries = cast("dict[str, object]", content)
+        return {
+            _value(arguments[0], key, where): _value(arguments[1], item, f"{where}.{key}")
+            for key, item in entries.items()
+        }
+    return _plain_value(cast("type[object]", hint), content, where)
+
+
+def _plain_value(kind: type[object], content: object, where: str) -> object:
+    if dataclasses.is_dataclass(kind):
+        return _decoded(kind, content, where)
+    if issubclass(kind, StrEnum):
+        if content not in list(kind):
+            raise _misfit(where, f"one of {[str(member) for member in kind]}", content)
+        return kind(str(content))
+    if kind is float and type(content) is int:
+        return float(content)
+    if type(content) is not kind:
+        raise _misfit(where, f"a {kind.__name__}", content)
+    return content
+
+
+def _misfit(where: str, expected: str, content: object) -> DataError:
+    return DataError(f"{where}: expected {expected}, got {content!r:.80}")

@@ -1,0 +1,133 @@
+"""The cells of the smaller tables, the same in Markdown and on the page."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from jurist.evaluation import Estimate
+from jurist.reports.results import JudgedRow, Results
+from jurist.reports.table import NONE, row_name, signed_with_interval, with_interval
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Section:
+    """One of the smaller tables."""
+
+    title: str
+    text: str
+    """What the table shows, in a sentence or two."""
+
+    headings: tuple[str, ...]
+    cells: tuple[tuple[str, ...], ...]
+
+
+def sections(results: Results) -> list[Section]:
+    """The smaller tables that have rows, in the order that a report shows them.
+
+    Text in the cells is as given: whoever shows it makes it safe for where it is shown.
+    """
+    every = [
+        _comparisons(results),
+        *(_categories(results, split) for split in dict.fromkeys(r.split for r in results.rows)),
+        _data(results),
+        Section(
+            title="Environment",
+            text="What the numbers may depend on besides the configuration.",
+            headings=("what", "value"),
+            cells=tuple(results.environment.items()),
+        ),
+    ]
+    return [section for section in every if section.cells]
+
+
+def _comparisons(results: Results) -> Section:
+    return Section(
+        title="Paired comparisons",
+        text="The same pairs, judged by both. The interval resamples groups of pairs; the p-value "
+        "is the exact McNemar test of wins against losses.",
+        headings=(
+            "method",
+            "against",
+            "split",
+            "difference, points [95 %]",
+            "wins",
+            "losses",
+            "both right",
+            "both wrong",
+            "both tied",
+            "McNemar p",
+        ),
+        cells=tuple(
+            (
+                row.method,
+                row.baseline,
+                row.split,
+                signed_with_interval(row.paired.difference),
+                f"{row.paired.wins:,}",
+                f"{row.paired.losses:,}",
+                f"{row.paired.both_right:,}",
+                f"{row.paired.both_wrong:,}",
+                f"{row.paired.both_tied:,}",
+                "< 0.0001" if row.paired.p_value < 0.0001 else f"{row.paired.p_value:.4f}",
+            )
+            for row in results.comparisons
+        ),
+    )
+
+
+def _categories(results: Results, split: str) -> Section:
+    """One row a category, one column a judge; none if the split has a single category."""
+    rows = [row for row in results.rows if row.split == split]
+    sizes = {part.category: part for row in rows for part in row.agreement.categories}
+    averages = (
+        ("macro: mean of categories", [row.agreement.macro for row in rows]),
+        ("micro: mean of pairs", [row.agreement.accuracy for row in rows]),
+    )
+    cells = [
+        (
+            category or "(none)",
+            f"{sizes[category].num_pairs:,}",
+            f"{sizes[category].num_groups:,}",
+            *(_of_category(row, category) for row in rows),
+        )
+        for category in sorted(sizes)
+    ]
+    pairs, groups = rows[0].agreement.num_pairs, rows[0].agreement.num_groups
+    cells += [
+        (name, f"{pairs:,}", f"{groups:,}", *map(with_interval, estimates))
+        for name, estimates in averages
+    ]
+    return Section(
+        title=f"Categories: {split}",
+        text="Accuracy in per cent and its 95 % interval. Macro counts every category alike, "
+        "micro every pair.",
+        headings=("category", "pairs", "groups", *(row_name(row, results) for row in rows)),
+        cells=tuple(cells) if len(sizes) > 1 else (),
+    )
+
+
+def _of_category(row: JudgedRow, category: str) -> str:
+    found: Sequence[Estimate] = [
+        part.accuracy for part in row.agreement.categories if part.category == category
+    ]
+    return with_interval(found[0]) if found else NONE
+
+
+def _data(results: Results) -> Section:
+    return Section(
+        title="Data",
+        text="Rows of one group share a prompt, a task or a topic. Ties are rows labelled a tie; "
+        "no accuracy counts them.",
+        headings=("data", "split", "pairs", "ties", "groups", "categories", "in training too"),
+        cells=tuple(
+            (
+                facts.name,
+                facts.split,
+                f"{facts.num_pairs:,}",
+                f"{facts.num_tie_labels:,}",
+                f"{facts.num_groups:,}",
+                ", ".join(f"{name or '(none)'} {n:,}" for name, n in facts.categories.items()),
+                NONE if facts.num_overlapping is None else f"{facts.num_overlapping:,}",
+            )
+            for facts in results.datasets
+        ),
+    )

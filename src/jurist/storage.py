@@ -1,0 +1,105 @@
+"""Files that appear whole or not at all, and run directories that one process holds at a time."""
+
+import fcntl
+import json
+import os
+import socket
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from jurist.errors import ConfigError, StoreError
+
+
+@contextmanager
+def storing(path: Path) -> Generator[None]:
+    """Turn the operating system's refusals inside the block into a `StoreError` naming `path`."""
+    try:
+        yield
+    except StoreError:
+        raise
+    except OSError as error:
+        raise StoreError(f"{path}: cannot write: {error.strerror or error}") from error
+
+
+def make_directory(path: Path) -> Path:
+    """Create a directory and its parents, if they are not there.
+
+    Raises:
+        StoreError: If it cannot be created.
+    """
+    with storing(path):
+        path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all, durably, by renaming a temporary file.
+
+    Raises:
+        StoreError: If it cannot be written. An older file of that name is then still whole.
+    """
+    make_directory(path.parent)
+    temporary = path.parent / f".{path.name}.{os.getpid()}.tmp"
+    with storing(path):
+        try:
+            with temporary.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        except OSError:
+            with suppress(OSError):
+                temporary.unlink()
+            raise
+    sync_directory(path.parent)
+
+
+def write_text(path: Path, content: str) -> None:
+    """`write_bytes` of UTF-8 text."""
+    write_bytes(path, content.encode("utf-8"))
+
+
+def write_json(path: Path, value: object) -> None:
+    """`write_text` of indented JSON. NaN and infinities are refused: JSON has no word for them."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    write_text(path, text + "\n")
+
+
+def sync_directory(path: Path) -> None:
+    """Make a rename inside a directory survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def locked(path: Path) -> Generator[None]:
+    """Hold `path` as this process's own while the block runs.
+
+    The lock is the operating system's, so it goes with the process however that ends; the file
+    stays behind and only says who held it last.
+
+    Raises:
+        ConfigError: If another process holds it.
+        StoreError: If the file cannot be written.
+    """
+    make_directory(path.parent)
+    with storing(path):
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(descriptor, 200, 0).decode("utf-8", "replace").strip()
+            raise ConfigError(
+                f"{path.parent}: in use by {holder or 'another process'}; wait for it to end, "
+                f"or give another directory"
+            ) from None
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)

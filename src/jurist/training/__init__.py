@@ -1,0 +1,21 @@
+"""Training: one loop on Accelerate, checkpoints that are whole or not there, and the methods.
+
+`TrainingConfig` imports nothing heavy; the rest is loaded when it is first asked for.
+"""
+
+from typing import TYPE_CHECKING
+
+from jurist.training.config import TrainingConfig
+
+if TYPE_CHECKING:
+    from jurist.training.methods import train_dpo, train_scalar, train_supervised, train_verdict
+
+__all__ = ["TrainingConfig", "train_dpo", "train_scalar", "train_supervised", "train_verdict"]
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from jurist.training import methods
+
+    return getattr(methods, name)

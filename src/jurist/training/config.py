@@ -1,0 +1,80 @@
+"""The settings of training. Imports nothing heavy: the command line reads its flags off this."""
+
+import math
+from dataclasses import dataclass
+
+from jurist.errors import ConfigError
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainingConfig:
+    """How a model is trained, whatever the method.
+
+    Optimiser and schedule are those of Mahan et al. 2024, Table 2: AdamW, linear warm-up, cosine.
+    What the paper does not report (batch size, lengths, clipping) is this package's choice.
+    """
+
+    learning_rate: float = 1e-5
+    """Peak learning rate. The paper has 1e-6 for 8 B parameters; small models want more."""
+
+    epochs: int = 1
+    """Times each row is trained on."""
+
+    batch_size: int = 32
+    """Rows per optimizer step, at most, over all processes. A pair is one row."""
+
+    micro_batch_tokens: int = 8192
+    """Most tokens, padding included, that one process puts through the model at once; a longer row
+    goes alone. Bounds memory; changes results by rounding only."""
+
+    max_length: int = 2048
+    """Longest sequence, prompt and reply, in tokens. A longer row is refused, never cut. The
+    model's own context bounds it too."""
+
+    warmup_ratio: float = 0.1
+    """Share of the steps in which the learning rate rises to its peak."""
+
+    weight_decay: float = 0.1
+    """Decay of matrices; vectors (norms, biases) have none."""
+
+    betas: tuple[float, float] = (0.9, 0.95)
+    """Decay rates of AdamW's two moments."""
+
+    max_grad_norm: float = 1.0
+    """Global norm that gradients are clipped to."""
+
+    lora_rank: int = 0
+    """Rank of LoRA adapters on all linear layers, merged into the model at the end. 0: train all
+    weights."""
+
+    lora_alpha: float = 32.0
+    """Scale of LoRA adapters, before division by the rank. No effect without --lora-rank."""
+
+    bf16: bool = False
+    """Compute in bfloat16; weights and optimizer stay float32."""
+
+    gradient_checkpointing: bool = False
+    """Compute activations again in the backward pass instead of keeping them: less memory, about a
+    third more time, same result."""
+
+    checkpoint_every: int = 200
+    """Optimizer steps between checkpoints that a killed training goes on from."""
+
+    def __post_init__(self) -> None:
+        for name, fine, wanted in (
+            ("learning_rate", 0 < self.learning_rate < math.inf, "positive and finite"),
+            ("epochs", self.epochs >= 1, "at least 1"),
+            ("batch_size", self.batch_size >= 1, "at least 1"),
+            ("micro_batch_tokens", self.micro_batch_tokens >= 1, "at least 1"),
+            ("max_length", self.max_length >= 2, "at least 2, a prompt token and a reply token"),
+            ("warmup_ratio", 0 <= self.warmup_ratio < 1, "in [0, 1)"),
+            ("weight_decay", 0 <= self.weight_decay < math.inf, "finite and not negative"),
+            ("betas", all(0 <= beta < 1 for beta in self.betas), "two numbers in [0, 1)"),
+            ("max_grad_norm", self.max_grad_norm > 0, "positive"),
+            ("lora_rank", self.lora_rank >= 0, "at least 0"),
+            ("lora_alpha", 0 < self.lora_alpha < math.inf, "positive and finite"),
+            ("checkpoint_every", self.checkpoint_every >= 1, "at least 1"),
+        ):
+            if not fine:
+                flag = name.replace("_", "-")
+                raise ConfigError(f"--{flag} must be {wanted}, got {getattr(self, name)}")

@@ -1,0 +1,282 @@
+"""The one training loop. A method is examples and a loss; everything else is here.
+
+The loss of an optimizer step is the sum over its rows of weight times loss, divided by the sum of
+the weights. The denominator is that of the whole step, over all micro-batches and processes, so
+that neither how the rows are cut up nor how much is padded can change the result.
+
+Checkpoints hold the trained weights and the optimizer's state, and no state of any random number
+generator or schedule: dropout is seeded by the step, and the learning rate and the plan of the
+batches are functions of it. Training goes on from one with the same bytes as if never stopped.
+"""
+
+import logging
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import TypeAlias, cast
+
+import torch
+from accelerate import Accelerator, DistributedType
+from accelerate.utils import broadcast_object_list
+from torch import Tensor
+from torch.nn import Module, Parameter
+
+from jurist.digest import derive_seed
+from jurist.errors import ConfigError, TrainingError
+from jurist.progress import progress
+from jurist.storage import make_directory
+from jurist.training.batch import Batch, Example, collate, micro_batches, plan
+from jurist.training.checkpoint import (
+    Checkpoint,
+    newest_whole,
+    read_checkpoint,
+    step_folder,
+    write_checkpoint,
+)
+from jurist.training.config import TrainingConfig
+from jurist.training.metrics import MetricsLog
+from jurist.training.optim import (
+    learning_rate,
+    make_optimizer,
+    optimizer_tensors,
+    restore_optimizer,
+)
+
+logger = logging.getLogger(__name__)
+
+LossFunction: TypeAlias = Callable[[Module, Batch], Tensor]
+"""Loss of each row of a batch under a model, not reduced. Shape: [B]."""
+
+
+def make_accelerator() -> Accelerator:
+    """The processes and devices this process was launched with.
+
+    Raises:
+        ConfigError: If they shard the model, which checkpoints here do not support yet.
+    """
+    # Mixed precision is asked of torch by the loop: an Accelerator's own is fixed per process.
+    accelerator = Accelerator(mixed_precision="no")
+    sharded = (DistributedType.FSDP, DistributedType.DEEPSPEED, DistributedType.MEGATRON_LM)
+    if accelerator.distributed_type in sharded:
+        raise ConfigError(
+            f"training under {accelerator.distributed_type.value} is not supported: launch with "
+            f"plain data parallelism, or train with --lora-rank to need less memory"
+        )
+    return accelerator
+
+
+def train(
+    model: Module,
+    examples: Sequence[Example],
+    loss_function: LossFunction,
+    config: TrainingConfig,
+    *,
+    seed: int,
+    work: Path,
+    inputs: Mapping[str, object],
+    pad_id: int,
+    accelerator: Accelerator,
+) -> None:
+    """Train a model in place, from the newest whole checkpoint in `work` if there is one.
+
+    Args:
+        model: Parameters that require gradients are trained.
+        examples: The rows, checked (`check_examples`).
+        loss_function: The method.
+        config: How.
+        seed: Of the order of rows and of dropout.
+        work: Folder for checkpoints, `metrics.jsonl` and `timings.jsonl`.
+        inputs: What the result depends on; noted in checkpoints and compared with theirs.
+        pad_id: Token that padding is filled with.
+        accelerator: Processes and devices.
+
+    Raises:
+        ConfigError: If `work` holds checkpoints of a training on other inputs.
+        StoreError: If a checkpoint cannot be written, or those there are all damaged.
+        TrainingError: If a loss, a gradient or a weight is not finite. No step is taken with it,
+            and the last whole checkpoint is kept.
+    """
+    _Loop(model, examples, loss_function, config, seed, work, inputs, pad_id, accelerator).run()
+
+
+class _Loop:
+    def __init__(
+        self,
+        model: Module,
+        examples: Sequence[Example],
+        loss_function: LossFunction,
+        config: TrainingConfig,
+        seed: int,
+        work: Path,
+        inputs: Mapping[str, object],
+        pad_id: int,
+        accelerator: Accelerator,
+    ) -> None:
+        self.model = model
+        self.examples = examples
+        self.loss_function = loss_function
+        self.config = config
+        self.seed = seed
+        self.work = work
+        self.inputs = inputs
+        self.pad_id = pad_id
+        self.accelerator = accelerator
+        self.steps = plan(examples, batch_size=config.batch_size, epochs=config.epochs, seed=seed)
+        self.wrapped = cast(Module, accelerator.prepare_model(model))
+        self.parameters: dict[str, Parameter] = {
+            name: parameter
+            for name, parameter in model.named_parameters()
+            if parameter.requires_grad
+        }
+        self.optimizer = make_optimizer(self.parameters.values(), config)
+
+    def run(self) -> None:
+        done = self._restore()
+        make_directory(self.work)
+        if not self.accelerator.is_main_process:
+            self._run(done, None, None)
+            return
+        with (
+            MetricsLog(self.work / "metrics.jsonl", after_step=done) as metrics,
+            MetricsLog(self.work / "timings.jsonl", after_step=done) as timings,
+        ):
+            self._run(done, metrics, timings)
+
+    def _run(self, done: int, metrics: MetricsLog | None, timings: MetricsLog | None) -> None:
+        self.model.train()
+        left = len(self.steps) - done
+        shown = progress("training", left, "steps") if metrics else nullcontext(_ignore)
+        with shown as advance:
+            for step in range(done, len(self.steps)):
+                started = time.monotonic()
+                values, tokens = self._step(step)
+                advance(1)
+                if metrics is None or timings is None:
+                    continue
+                seconds = time.monotonic() - started
+                metrics.write(step + 1, values)
+                timings.write(
+                    step + 1,
+                    {
+                        "train/seconds": round(seconds, 4),
+                        "train/tokens": tokens,
+                        "train/tokens_per_second": round(tokens / max(seconds, 1e-9), 1),
+                    },
+                )
+                if (step + 1) % self.config.checkpoint_every == 0 and step + 1 < len(self.steps):
+                    metrics.sync()
+                    self._checkpoint(step + 1)
+        self._refuse_bad_weights(len(self.steps))
+        self.model.eval()
+
+    def _step(self, step: int) -> tuple[dict[str, float], int]:
+        """One optimizer step. Returns its metrics, and how many tokens this process put through."""
+        accelerator, config = self.accelerator, self.config
+        rows = [self.examples[index] for index in self.steps[step]]
+        denominator = sum(row.weight for row in rows)
+        rate = learning_rate(
+            step,
+            peak=config.learning_rate,
+            num_steps=len(self.steps),
+            warmup_ratio=config.warmup_ratio,
+        )
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        torch.manual_seed(derive_seed("dropout", self.seed, step, accelerator.process_index))
+
+        own = rows[accelerator.process_index :: accelerator.num_processes]
+        # A process without a row of its own must still meet the others when gradients are summed.
+        share = 1.0 if own else 0.0
+        parts = list(micro_batches(own or rows[:1], max_tokens=config.micro_batch_tokens))
+        loss, tokens = torch.zeros((), device=accelerator.device), 0
+        for number, part in enumerate(parts, 1):
+            batch = collate(part, pad_id=self.pad_id, device=accelerator.device)
+            tokens += sum(len(sequence.ids) for row in part for sequence in row.sequences)
+            with self._accumulating(last=number == len(parts)):
+                with torch.autocast(accelerator.device.type, torch.bfloat16, enabled=config.bf16):
+                    losses = self.loss_function(self.wrapped, batch)
+                assert losses.shape == batch.weights.shape, (losses.shape, batch.weights.shape)
+                partial = (losses * batch.weights).sum() * (share / denominator)
+                # Processes' gradients are averaged, and here they are to be summed.
+                accelerator.backward(partial * accelerator.num_processes)
+            loss += partial.detach()
+        if accelerator.num_processes > 1:
+            loss = cast(Tensor, accelerator.reduce(loss, "sum"))
+        norm = torch.nn.utils.clip_grad_norm_(self.parameters.values(), config.max_grad_norm)
+        values = {
+            "train/loss": loss.item(),
+            "train/grad_norm": norm.item(),
+            "train/learning_rate": rate,
+            "train/rows": float(len(rows)),
+        }
+        self._refuse_not_finite(step + 1, values, rows)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        return values, tokens
+
+    def _accumulating(self, *, last: bool) -> AbstractContextManager[None]:
+        if last:
+            return nullcontext()
+        return cast(AbstractContextManager[None], self.accelerator.no_sync(self.wrapped))
+
+    def _refuse_not_finite(
+        self, step: int, values: Mapping[str, float], rows: Sequence[Example]
+    ) -> None:
+        for name, value in values.items():
+            if not math.isfinite(value):
+                names = ", ".join(repr(row.name) for row in rows[:5])
+                raise TrainingError(
+                    f"step {step} of {len(self.steps)}: {name} is {value}, at learning rate "
+                    f"{values['train/learning_rate']:.3g} and with rows {names}"
+                    f"{' and others' if len(rows) > 5 else ''}; the step is not taken, and "
+                    f"{self._kept(step)}"
+                )
+
+    def _refuse_bad_weights(self, step: int) -> None:
+        for name, parameter in self.parameters.items():
+            if not bool(parameter.isfinite().all()):
+                raise TrainingError(
+                    f"after step {step} of {len(self.steps)}: weight {name} is not finite; "
+                    f"{self._kept(step)}"
+                )
+
+    def _kept(self, step: int) -> str:
+        every = self.config.checkpoint_every
+        last = (step - 1) // every * every
+        kept = f"the checkpoint of step {last} is kept" if last else "no checkpoint was due yet"
+        return f"{kept}. Try a lower --learning-rate"
+
+    def _checkpoint(self, step: int) -> None:
+        self._refuse_bad_weights(step)
+        weights = {
+            name: parameter.detach().cpu().contiguous()
+            for name, parameter in self.parameters.items()
+        }
+        optimizer = optimizer_tensors(self.optimizer, self.parameters)
+        checkpoint = Checkpoint(step=step, weights=weights, optimizer=optimizer)
+        write_checkpoint(self.work, checkpoint, inputs=self.inputs)
+
+    def _restore(self) -> int:
+        """Go back to the newest whole checkpoint, in all processes. Returns its step, or 0."""
+        found: list[int | None] = [None]
+        if self.accelerator.is_main_process:
+            folder = newest_whole(self.work)
+            found = [int(folder.name.removeprefix("step-")) if folder else 0]
+        if self.accelerator.num_processes > 1:
+            broadcast_object_list(found)
+        if not found[0]:
+            return 0
+        folder = step_folder(self.work, found[0])
+        checkpoint = read_checkpoint(folder, inputs=self.inputs)
+        with torch.no_grad():
+            for name, parameter in self.parameters.items():
+                parameter.copy_(checkpoint.weights[name])
+        restore_optimizer(self.optimizer, self.parameters, checkpoint.optimizer)
+        logger.info("going on after step %d of %d", checkpoint.step, len(self.steps))
+        return checkpoint.step
+
+
+def _ignore(count: int) -> None:
+    """No progress is shown by any process but the main one."""

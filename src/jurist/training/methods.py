@@ -1,0 +1,385 @@
+"""The methods: each is rows, a loss, and the loop. Model folder in, model folder out.
+
+What comes out is an ordinary Hugging Face folder that loads without this package. It appears whole,
+with a manifest that says what it was made of; asked for again, it is not made again. While training
+goes on, its checkpoints lie in `NAME.training/` beside it.
+"""
+
+import json
+import logging
+import shutil
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+from torch.nn import Module
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from jurist.digest import digest
+from jurist.errors import ConfigError, DataError
+from jurist.models.load import load_causal, load_scalar, load_tokenizer, weights_fingerprint
+from jurist.rationales import PairRow, SupervisedRow
+from jurist.storage import storing, write_json, write_text
+from jurist.training import forward
+from jurist.training.batch import (
+    Example,
+    check_examples,
+    pair_examples,
+    scalar_examples,
+    supervised_examples,
+    verdict_examples,
+)
+from jurist.training.checkpoint import MANIFEST, refuse_other_inputs, verify, writing
+from jurist.training.config import TrainingConfig
+from jurist.training.loop import LossFunction, make_accelerator, train
+from jurist.training.reference import (
+    read_reference,
+    reference_logps,
+    with_reference,
+    write_reference,
+)
+from jurist.types import Preference
+
+logger = logging.getLogger(__name__)
+
+
+def train_scalar(
+    model: str,
+    preferences: Sequence[Preference],
+    config: TrainingConfig,
+    *,
+    seed: int,
+    output: Path,
+    card: Mapping[str, str],
+) -> None:
+    """Train a scalar reward model on preferences (Bradley-Terry; Mahan et al. 2024, eq. 1-2).
+
+    A causal model gets a linear head of zeros on its last hidden state. Margins of the preferences
+    are not used, as in the paper.
+
+    Args:
+        model: Checkpoint folder or hub id to start from.
+        preferences: What to learn. None may be a tie.
+        config: How.
+        seed: Of the order of rows and of dropout.
+        output: Folder to make. It loads with `AutoModelForSequenceClassification`.
+        card: Facts for `jurist.json`, such as the kind of judge.
+
+    Raises:
+        ConfigError: If the model cannot be loaded, or `output` holds something made otherwise.
+        DataError: If a preference is a tie or too long.
+        StoreError: If something cannot be written, or what is there is damaged.
+        TrainingError: If a loss or a gradient is not finite.
+    """
+    job = _Job(model, config, seed, output, card, {"method": "scalar", "rows": _rows(preferences)})
+    if job.done():
+        return
+    tokenizer = load_tokenizer(model)
+    job.train(
+        load_scalar(model),
+        tokenizer,
+        scalar_examples(tokenizer, preferences),
+        forward.bradley_terry,
+    )
+
+
+def train_verdict(
+    model: str,
+    rows: Sequence[SupervisedRow],
+    config: TrainingConfig,
+    *,
+    seed: int,
+    output: Path,
+    card: Mapping[str, str],
+) -> None:
+    """Train a judge on verdicts alone (GenRM; Mahan et al. 2024, eq. 7).
+
+    Only the verdict's own tokens count, not the one that ends the turn.
+
+    Args:
+        model: Checkpoint folder or hub id to start from.
+        rows: Prompts with the right verdict as completion.
+        config: How.
+        seed: Of the order of rows and of dropout.
+        output: Folder to make. It loads with `AutoModelForCausalLM`.
+        card: Facts for `jurist.json`, such as the format the judge is asked in.
+
+    Raises:
+        ConfigError: If the model cannot be loaded, or `output` holds something made otherwise.
+        DataError: If a row is too long or has no verdict.
+        StoreError: If something cannot be written, or what is there is damaged.
+        TrainingError: If a loss or a gradient is not finite.
+    """
+    job = _Job(model, config, seed, output, card, {"method": "verdict", "rows": _rows(rows)})
+    if job.done():
+        return
+    tokenizer = load_tokenizer(model)
+    job.train(load_causal(model), tokenizer, verdict_examples(tokenizer, rows), forward.verdict)
+
+
+def train_supervised(
+    model: str,
+    rows: Sequence[SupervisedRow],
+    config: TrainingConfig,
+    *,
+    seed: int,
+    output: Path,
+    card: Mapping[str, str],
+) -> None:
+    """Train a judge on whole replies, reasoning and verdict (Mahan et al. 2024, eq. 8).
+
+    Args:
+        model: Checkpoint folder or hub id to start from.
+        rows: Prompts with the reply to learn as completion.
+        config: How.
+        seed: Of the order of rows and of dropout.
+        output: Folder to make. It loads with `AutoModelForCausalLM`.
+        card: Facts for `jurist.json`, such as the format the judge is asked in.
+
+    Raises:
+        ConfigError: If the model cannot be loaded, or `output` holds something made otherwise.
+        DataError: If a row is too long.
+        StoreError: If something cannot be written, or what is there is damaged.
+        TrainingError: If a loss or a gradient is not finite.
+    """
+    job = _Job(model, config, seed, output, card, {"method": "supervised", "rows": _rows(rows)})
+    if job.done():
+        return
+    tokenizer = load_tokenizer(model)
+    job.train(
+        load_causal(model), tokenizer, supervised_examples(tokenizer, rows), forward.supervised
+    )
+
+
+def train_dpo(
+    model: str,
+    rows: Sequence[PairRow],
+    config: TrainingConfig,
+    *,
+    reference: str,
+    beta: float,
+    seed: int,
+    output: Path,
+    card: Mapping[str, str],
+) -> None:
+    """Train a judge on pairs of replies (STaR-DPO; Mahan et al. 2024, eq. 9).
+
+    Args:
+        model: Checkpoint folder or hub id to start from.
+        rows: Prompts with a preferred and another reply. Either all rows or none have reference
+            log-probabilities; if none, they are computed once and kept while training goes on.
+        config: How.
+        reference: Checkpoint folder or hub id of the reference.
+        beta: How firmly the reference holds the policy back. Positive, no unit.
+        seed: Of the order of rows and of dropout.
+        output: Folder to make. It loads with `AutoModelForCausalLM`.
+        card: Facts for `jurist.json`, such as the format the judge is asked in.
+
+    Raises:
+        ConfigError: If a model cannot be loaded, or `output` holds something made otherwise.
+        DataError: If a row is too long, or only some have reference log-probabilities.
+        StoreError: If something cannot be written, or what is there is damaged.
+        TrainingError: If a loss or a gradient is not finite.
+    """
+    if not 0 < beta < float("inf"):
+        raise ConfigError(f"beta must be positive and finite, got {beta}")
+    facts = {
+        "method": "dpo",
+        "rows": _rows(rows),
+        "reference": weights_fingerprint(reference),
+        "beta": beta,
+    }
+    job = _Job(model, config, seed, output, card, facts)
+    if job.done():
+        return
+    tokenizer = load_tokenizer(model)
+    examples = pair_examples(tokenizer, rows)
+    given = {len(example.reference_logps) for example in examples}
+    if given == {0}:
+        examples = job.with_reference(reference, tokenizer, examples)
+    elif given != {2}:
+        raise DataError(
+            "some rows have reference log-probabilities and some do not; give them to all or none"
+        )
+    job.train(load_causal(model), tokenizer, examples, partial(forward.dpo, beta=beta))
+
+
+def _rows(rows: Sequence[SupervisedRow] | Sequence[PairRow] | Sequence[Preference]) -> str:
+    # Sorted: the order that rows come in changes nothing.
+    return digest(sorted(digest(row) for row in rows))
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """One model to be made, from what, and where."""
+
+    model: str
+    config: TrainingConfig
+    seed: int
+    output: Path
+    card: Mapping[str, str]
+    facts: Mapping[str, object]
+    """Of the method: what its result depends on besides the rest."""
+
+    @property
+    def work(self) -> Path:
+        return self.output.with_name(f"{self.output.name}.training")
+
+    def inputs(self) -> dict[str, object]:
+        """Everything the result depends on. Not where anything lies, nor how often it is saved."""
+        settings = asdict(self.config)
+        del settings["checkpoint_every"]
+        return {
+            "model": weights_fingerprint(self.model),
+            "seed": self.seed,
+            "card": dict(self.card),
+            **self.facts,
+            **settings,
+        }
+
+    def done(self) -> bool:
+        """Whether the model is made already, of the same inputs."""
+        if not (self.output / MANIFEST).exists():
+            if self.output.exists() and any(self.output.iterdir()):
+                raise ConfigError(
+                    f"{self.output}: not empty, and not a model made here; give another output"
+                )
+            return False
+        refuse_other_inputs(self.output, verify(self.output), self.inputs())
+        logger.info("%s: made already", self.output)
+        # Left there by a kill just after the model was done.
+        shutil.rmtree(self.work, ignore_errors=True)
+        return True
+
+    def with_reference(
+        self, reference: str, tokenizer: PreTrainedTokenizerBase, examples: Sequence[Example]
+    ) -> list[Example]:
+        """The rows with log-probabilities under the reference, kept from before if they are."""
+        path, inputs = self.work / "reference.json", self.inputs()
+        logps = read_reference(path, examples, inputs=inputs)
+        if logps is not None:
+            return with_reference(examples, logps)
+        accelerator = make_accelerator()
+        loaded = load_causal(reference)
+        forward.refuse_without_logits_to_keep(loaded)
+        self.check(loaded, examples)
+        found = with_reference(
+            examples,
+            reference_logps(
+                loaded,
+                examples,
+                max_tokens=self.config.micro_batch_tokens,
+                pad_id=_pad_id(tokenizer),
+                accelerator=accelerator,
+                bf16=self.config.bf16,
+            ),
+        )
+        if accelerator.is_main_process:
+            write_reference(path, found, inputs=inputs)
+        return found
+
+    def check(self, model: PreTrainedModel, examples: Sequence[Example]) -> None:
+        """Refuse rows that do not fit."""
+        context = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+        limit = self.config.max_length
+        advice = "Raise --max-length, or leave these rows out."
+        if context is not None and context <= limit:
+            limit = int(context)
+            advice = f"{limit} is the model's context: leave these rows out, or take another model."
+        check_examples(examples, max_length=limit, advice=advice)
+
+    def train(
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        examples: Sequence[Example],
+        loss_function: LossFunction,
+    ) -> None:
+        """Train, and write the model down."""
+        self.check(model, examples)
+        if loss_function is not forward.bradley_terry:
+            forward.refuse_without_logits_to_keep(model)
+        accelerator = make_accelerator()
+        if self.config.gradient_checkpointing:
+            model.activation_checkpointing_enable()
+        scalar = loss_function is forward.bradley_terry
+        trained = self._adapted(model, scalar=scalar)
+        train(
+            trained,
+            examples,
+            loss_function,
+            self.config,
+            seed=self.seed,
+            work=self.work,
+            inputs=self.inputs(),
+            pad_id=_pad_id(tokenizer) if not scalar else int(model.config.pad_token_id),
+            accelerator=accelerator,
+        )
+        if accelerator.is_main_process:
+            self._write(trained, tokenizer, len(examples))
+        accelerator.wait_for_everyone()
+
+    def _adapted(self, model: PreTrainedModel, *, scalar: bool) -> Module:
+        if self.config.lora_rank == 0:
+            return model
+        import torch
+        from peft import LoraConfig, get_peft_model
+
+        torch.manual_seed(self.seed)
+        adapter = LoraConfig(
+            r=self.config.lora_rank,
+            lora_alpha=cast(int, self.config.lora_alpha),
+            target_modules="all-linear",
+            task_type="SEQ_CLS" if scalar else "CAUSAL_LM",
+        )
+        with warnings.catch_warnings():
+            # peft asks transformers by the older name whether activations are computed again.
+            warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated")
+            return get_peft_model(model, adapter)
+
+    def _write(self, trained: Module, tokenizer: PreTrainedTokenizerBase, num_rows: int) -> None:
+        if self.config.lora_rank:
+            trained = cast(Any, trained).merge_and_unload()
+        model = cast(PreTrainedModel, trained)
+        if model.can_generate():
+            # A server of the checkpoint samples what it is asked to sample: without this one of
+            # transformers' decodes greedily, or from the 50 likeliest tokens.
+            model.generation_config.do_sample = True
+            model.generation_config.top_k = 0
+        with writing(self.output, {"inputs": self.inputs()}) as folder:
+            model.save_pretrained(folder)
+            tokenizer.save_pretrained(folder)
+            settings = asdict(self.config)
+            del settings["checkpoint_every"]
+            recipe = {"num_rows": num_rows, "seed": self.seed, "training": settings}
+            write_json(folder / "jurist.json", {**self.card, **recipe})
+            write_text(folder / "README.md", _readme(self.card, recipe, type(model).__name__))
+            for name in ("metrics.jsonl", "timings.jsonl"):
+                shutil.copyfile(self.work / name, folder / name)
+        with storing(self.work):
+            shutil.rmtree(self.work)
+
+
+def _readme(card: Mapping[str, str], recipe: Mapping[str, object], architecture: str) -> str:
+    loader = (
+        "AutoModelForSequenceClassification"
+        if "SequenceClassification" in architecture
+        else "AutoModelForCausalLM"
+    )
+    facts = "\n".join(f"- {name}: {value}" for name, value in card.items())
+    return (
+        f"---\nlibrary_name: transformers\ntags: [reward-model, jurist]\n---\n\n"
+        f"# {card.get('method', 'A judge')}\n\n"
+        f"Trained by jurist on {recipe['num_rows']} rows. "
+        f"Loads with `transformers.{loader}`.\n\n"
+        f"{facts}\n\nTraining:\n\n```json\n{json.dumps(recipe, indent=2)}\n```\n"
+    )
+
+
+def _pad_id(tokenizer: PreTrainedTokenizerBase) -> int:
+    # Any token does: what is on the right is never attended to, and never counts.
+    pad = tokenizer.pad_token_id
+    return pad if isinstance(pad, int) else 0

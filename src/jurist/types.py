@@ -1,0 +1,217 @@
+"""The vocabulary of the package: frozen values, no torch, no I/O.
+
+`chosen` and `rejected` are labels; `first` and `second` are places. `Preference.shown` is the one
+function that goes from labels to places; nothing goes back.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal, NamedTuple, TypeAlias
+
+from jurist.digest import derive_seed
+
+Role: TypeAlias = Literal["system", "user", "assistant"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Message:
+    """One turn of a chat."""
+
+    role: Role
+    content: str
+    """Text only, for now; never tokens, never markup of a chat template."""
+
+
+Conversation: TypeAlias = tuple[Message, ...]
+
+
+def user(content: str) -> Conversation:
+    """A conversation of one user turn."""
+    return (Message(role="user", content=content),)
+
+
+class Verdict(StrEnum):
+    """Which of two responses is better, by the place it was shown in."""
+
+    FIRST = "first"
+    SECOND = "second"
+    TIE = "tie"
+
+    def swapped(self) -> "Verdict":
+        """The same preference, had the responses stood in each other's place."""
+        return {Verdict.FIRST: Verdict.SECOND, Verdict.SECOND: Verdict.FIRST}.get(self, self)
+
+
+class Failure(StrEnum):
+    """Why a judgement has no verdict. A failure is never a tie, a loss or a coin flip."""
+
+    TRUNCATED = "truncated"
+    """The reply ran into its token limit."""
+
+    UNPARSEABLE = "unparseable"
+    """The reply ended, and no verdict stands where the format says it stands."""
+
+    REFUSED = "refused"
+    """The model or its server declined to answer."""
+
+    ERROR = "error"
+    """The engine could not answer this one item, and said so."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Comparison:
+    """What a judge is shown: two responses in places, and no label."""
+
+    prompt: Conversation
+    """What the responses answer, ending in the turn they reply to."""
+
+    first: str
+    second: str
+
+    def swapped(self) -> "Comparison":
+        """The same two responses in each other's place."""
+        return Comparison(prompt=self.prompt, first=self.second, second=self.first)
+
+
+class Shown(NamedTuple):
+    """A preference as it is put before a judge, and what a right judge says of it."""
+
+    comparison: Comparison
+    label: Verdict
+    """The verdict that agrees with the people who labelled the preference."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Preference:
+    """A prompt with one response labelled better than another."""
+
+    id: str
+    """Unique within the file it came from."""
+
+    prompt: Conversation
+    chosen: str
+    rejected: str
+
+    tie: bool = False
+    """The labellers held them equal; `chosen` and `rejected` are then merely first and second."""
+
+    margin: float | None = None
+    """How much better, on whatever scale the source uses, or None if it does not say."""
+
+    category: str = ""
+    """Section of the source, for the per-category table. Empty if the source has none."""
+
+    source: str = ""
+    """Data set the row came from."""
+
+    group: str = ""
+    """What a split must keep together: same prompt, task or topic. Never empty once read."""
+
+    def shown(self, seed: int) -> Shown:
+        """Put the two responses in places drawn from `seed` and the preference's id.
+
+        The draw is a hash, so it depends neither on the order of the file nor on other rows.
+        """
+        chosen_first = derive_seed("place", seed, self.id) % 2 == 0
+        comparison = Comparison(prompt=self.prompt, first=self.chosen, second=self.rejected)
+        if self.tie:
+            return Shown(comparison if chosen_first else comparison.swapped(), Verdict.TIE)
+        if chosen_first:
+            return Shown(comparison, Verdict.FIRST)
+        return Shown(comparison.swapped(), Verdict.SECOND)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sampling:
+    """How an engine samples."""
+
+    num_samples: int = 1
+    """Completions of each prompt."""
+
+    temperature: float = 1.0
+    """Divides the logits; 0 takes the likeliest token."""
+
+    top_p: float = 1.0
+    """Samples from the smallest set of tokens with at least this much probability. In (0, 1]."""
+
+    max_tokens: int = 1024
+    """Longest completion, in tokens; a longer one is cut and its finish_reason is "length"."""
+
+    seed: int = 0
+    """The run's seed. Sample i of a prompt has a seed of its own, derived from this one, the
+    prompt and i (`sample_seed`), so it comes out the same whatever else is asked."""
+
+    first_index: int = 0
+    """Index of the first sample: samples first_index ... first_index + num_samples - 1."""
+
+    def __post_init__(self) -> None:
+        for name, fine, wanted in (
+            ("num_samples", self.num_samples >= 1, "at least 1"),
+            ("temperature", 0.0 <= self.temperature < float("inf"), "finite and not negative"),
+            ("top_p", 0.0 < self.top_p <= 1.0, "in (0, 1]"),
+            ("max_tokens", self.max_tokens >= 1, "at least 1"),
+            ("first_index", self.first_index >= 0, "not negative"),
+        ):
+            if not fine:
+                raise ValueError(f"{name} must be {wanted}, got {getattr(self, name)}")
+
+
+FinishReason: TypeAlias = Literal["stop", "length", "refused", "error"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Completion:
+    """One reply of an engine."""
+
+    text: str
+    """What the model wrote, without the token that ended it."""
+
+    finish_reason: FinishReason
+    num_tokens: int = 0
+    """Tokens sampled, the ending one included."""
+
+    num_prompt_tokens: int = 0
+
+    logp: float | None = None
+    """Log-probability of the sampled tokens under the model that wrote them, at temperature 1 and
+    top_p 1: summed, in nats. None if the engine cannot tell."""
+
+
+Enough: TypeAlias = Callable[[Sequence[Completion]], bool]
+"""Says of one prompt's completions so far that no more are wanted."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Judgement:
+    """One reading of one comparison, in terms of the comparison as it was asked."""
+
+    text: str
+    """Everything the judge wrote, reasoning and verdict. Empty for a judge that only scores."""
+
+    outcome: Verdict | Failure
+    """The verdict, or why there is none. Exactly one of the two, by construction."""
+
+    probability: float | None = None
+    """Probability that the first response is better, if the judge states one. In [0, 1]."""
+
+    swapped: bool = False
+    """The judge read the responses in each other's place; everything here is mapped back."""
+
+    num_tokens: int = 0
+    """Tokens written for this judgement."""
+
+    num_prompt_tokens: int = 0
+    """Tokens read for this judgement."""
+
+    def mapped_back(self) -> "Judgement":
+        """This judgement of a swapped comparison, in terms of the comparison before the swap."""
+        outcome = self.outcome
+        return Judgement(
+            text=self.text,
+            outcome=outcome.swapped() if isinstance(outcome, Verdict) else outcome,
+            probability=None if self.probability is None else 1.0 - self.probability,
+            swapped=not self.swapped,
+            num_tokens=self.num_tokens,
+            num_prompt_tokens=self.num_prompt_tokens,
+        )

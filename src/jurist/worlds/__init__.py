@@ -1,0 +1,57 @@
+"""Worlds the project makes itself: preferences with exact labels, and a base model that ships.
+
+`BASE` is the folder of that model, an ordinary Hugging Face checkpoint.
+"""
+
+from pathlib import Path
+from typing import Final
+
+from jurist.worlds.chains import (
+    ERROR_KINDS,
+    FLOURISH,
+    OPERATORS,
+    SPLITS,
+    Chain,
+    Check,
+    ErrorKind,
+    Part,
+    Question,
+    Split,
+    SplitSpec,
+    Step,
+    apply,
+    check,
+    preferences,
+    read_chain,
+    read_question,
+    work,
+)
+from jurist.worlds.corpus import CorpusConfig, Document, documents, draw_beliefs
+
+BASE: Final = Path(__file__).parent / "base"
+
+__all__ = [
+    "BASE",
+    "ERROR_KINDS",
+    "FLOURISH",
+    "OPERATORS",
+    "SPLITS",
+    "Chain",
+    "Check",
+    "CorpusConfig",
+    "Document",
+    "ErrorKind",
+    "Part",
+    "Question",
+    "Split",
+    "SplitSpec",
+    "Step",
+    "apply",
+    "check",
+    "documents",
+    "draw_beliefs",
+    "preferences",
+    "read_chain",
+    "read_question",
+    "work",
+]

@@ -1,0 +1,77 @@
+"""Tokenizers of three families, small enough to be made in a test."""
+
+import pytest
+
+from jurist.worlds import BASE
+
+CHATML = (
+    "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\n' + m['content'] + '<|im_end|>\n' }}"
+    "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
+LLAMA3 = (
+    "{{ '<|begin_of_text|>' }}{% for m in messages %}"
+    "{{ '<|start_header_id|>' + m['role'] + '<|end_header_id|>\n\n' + m['content'] | trim"
+    " + '<|eot_id|>' }}{% endfor %}{% if add_generation_prompt %}"
+    "{{ '<|start_header_id|>assistant<|end_header_id|>\n\n' }}{% endif %}"
+)
+
+
+def byte_tokenizer(template: str | None, special: list[str], **named: str):
+    """A tokenizer of bytes and of the special tokens given."""
+    # Here, and not above: most tests need neither library, and both take their time to load.
+    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    backend = Tokenizer(models.BPE(vocab={c: i for i, c in enumerate(letters)}, merges=[]))
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    backend.decoder = decoders.ByteLevel()
+    backend.add_special_tokens([AddedToken(s, special=True, normalized=False) for s in special])
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=backend, clean_up_tokenization_spaces=False, **named
+    )
+    tokenizer.chat_template = template
+    return tokenizer
+
+
+def chatml():
+    special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+    return byte_tokenizer(CHATML, special, eos_token="<|im_end|>", pad_token="<|endoftext|>")
+
+
+def llama3():
+    # As published: the token that ends a turn is special, yet nothing but the template names it.
+    special = ["<|begin_of_text|>", "<|end_of_text|>"]
+    special += ["<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"]
+    return byte_tokenizer(
+        LLAMA3, special, bos_token="<|begin_of_text|>", eos_token="<|end_of_text|>"
+    )
+
+
+def terse():
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(BASE)
+
+
+FAMILIES = {"chatml": chatml, "llama3": llama3, "terse": terse}
+
+
+@pytest.fixture(params=FAMILIES)
+def family(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture
+def tokenizer(family: str):
+    return FAMILIES[family]()
+
+
+@pytest.fixture
+def make_tokenizer():
+    """Of one named family, or of a template and special tokens of the test's own."""
+
+    def make(family: str = "", template: str | None = None, special: tuple[str, ...] = (), **named):
+        return FAMILIES[family]() if family else byte_tokenizer(template, list(special), **named)
+
+    return make

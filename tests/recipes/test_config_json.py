@@ -1,0 +1,153 @@
+"""Every recipe's config goes into config.json and comes out of it the same."""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jurist.cli import COMMANDS
+from jurist.errors import ConfigError
+from jurist.recipes.bradley_terry import BradleyTerryConfig
+from jurist.recipes.evaluate import EvaluateConfig
+from jurist.recipes.genrm import GenRMConfig
+from jurist.recipes.judge import JudgeFileConfig
+from jurist.recipes.open_judge import JudgeConfig, VotingConfig
+from jurist.recipes.quickstart import QuickstartConfig
+from jurist.recipes.rerun import RECIPES
+from jurist.recipes.run import from_json, to_json
+from jurist.recipes.sets import DataConfig
+from jurist.recipes.star import StarConfig
+from jurist.recipes.star_dpo import StarDPOConfig
+from jurist.recipes.star_sft import StarSFTConfig
+from jurist.training.config import TrainingConfig
+
+OUTPUT = Path("runs/there")
+words = st.text(st.characters(exclude_categories=["Cs"]))
+data = st.builds(
+    DataConfig,
+    train=words,
+    test=st.lists(words, max_size=3).map(tuple),
+    split=words,
+    skip_bad=st.booleans(),
+)
+# Whole numbers too: a learning rate of 1 is written as one, and read as a number.
+rates = st.floats(1e-6, 1.0) | st.just(1)
+training = st.builds(
+    TrainingConfig,
+    learning_rate=rates,
+    betas=st.tuples(st.floats(0, 0.999), st.floats(0, 0.999)),
+    lora_rank=st.integers(0, 8),
+    bf16=st.booleans(),
+)
+voting = st.builds(VotingConfig, votes=st.integers(1, 64), temperature=st.floats(0, 2))
+star = st.builds(StarConfig, rounds=st.integers(1, 5), init_from=st.sampled_from(["base"]))
+judge = st.builds(JudgeConfig, model=words, base_url=words, voting=voting)
+paths = words.map(lambda name: Path("runs") / name.replace("\0", ""))
+seeds = st.integers(0, 2**63)
+
+CONFIGS = {
+    "quickstart": st.builds(
+        QuickstartConfig, output=paths, model=words, quick=st.booleans(), seed=seeds
+    ),
+    "bradley-terry": st.builds(
+        BradleyTerryConfig, model=words, output=paths, data=data, training=training, seed=seeds
+    ),
+    "genrm": st.builds(GenRMConfig, model=words, output=paths, data=data, training=training),
+    "star-sft": st.builds(
+        StarSFTConfig, model=words, output=paths, data=data, star=star, voting=voting
+    ),
+    "star-dpo": st.builds(
+        StarDPOConfig,
+        model=words,
+        output=paths,
+        data=data,
+        star=star,
+        training=training,
+        voting=voting,
+        beta=rates,
+        reference=st.sampled_from(["previous", "base"]),
+    ),
+    "judge": st.builds(JudgeFileConfig, judge=judge, pairs=words, output=paths),
+    "evaluate": st.builds(
+        EvaluateConfig,
+        judge=judge,
+        test=st.lists(words, min_size=1, max_size=3).map(tuple),
+        output=paths,
+        baseline=st.none() | st.just(Path("runs/other")),
+        max_failure_rate=rates,
+    ),
+}
+
+
+def test_every_command_that_has_a_run_is_here_and_can_be_run_again():
+    assert set(CONFIGS) == set(RECIPES) == set(COMMANDS) - {"rerun", "doctor"}
+
+
+@pytest.mark.parametrize("recipe", CONFIGS)
+@given(draw=st.data())
+def test_a_config_comes_back_the_same_from_its_json(recipe, draw):
+    config = draw.draw(CONFIGS[recipe])
+    kind, _ = RECIPES[recipe]
+    text = json.dumps(to_json(config), allow_nan=False)
+    back = from_json(kind, json.loads(text))
+    assert back == config
+    assert type(back.output) is type(config.output)
+    assert json.dumps(to_json(back)) == json.dumps(to_json(from_json(kind, to_json(back))))
+
+
+def kept(**changes):
+    config = StarDPOConfig(model="m", output=OUTPUT, data=DataConfig(train="t"))
+    values = json.loads(json.dumps(to_json(config)))
+    return {**values, **changes}
+
+
+def test_a_setting_of_another_version_is_named():
+    with pytest.raises(ConfigError, match=r"StarDPOConfig has no gamma; .* another version"):
+        from_json(StarDPOConfig, kept(gamma=1))
+    with pytest.raises(ConfigError, match="DataConfig has no shuffle"):
+        from_json(StarDPOConfig, kept(data={**kept()["data"], "shuffle": True}))
+
+
+@pytest.mark.parametrize("name", ["model", "beta"])
+def test_a_setting_that_is_missing_is_named_even_if_it_has_a_default(name):
+    values = kept()
+    del values[name]
+    with pytest.raises(ConfigError, match=f"StarDPOConfig needs {name}"):
+        from_json(StarDPOConfig, values)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"beta": "high"}, {"beta": None}, {"training": 3}, {"data": []}, {"output": 7}]
+)
+def test_a_value_of_another_type_is_a_clear_error(changes):
+    with pytest.raises(ConfigError):
+        from_json(StarDPOConfig, kept(**changes))
+
+
+def test_a_whole_number_is_read_as_the_number_that_the_setting_is():
+    assert type(from_json(StarDPOConfig, kept(beta=1)).beta) is float
+
+
+def test_a_value_out_of_bounds_is_refused_in_its_own_words():
+    with pytest.raises(ConfigError, match=r"^beta must be positive"):
+        from_json(StarDPOConfig, kept(beta=-1))
+
+
+@pytest.mark.parametrize("value", [math.inf, math.nan])
+def test_a_number_that_json_has_no_word_for_is_refused_by_its_flag(value):
+    config = EvaluateConfig(
+        judge=JudgeConfig(model="m"), test=("t",), output=OUTPUT, max_failure_rate=value
+    )
+    with pytest.raises(ConfigError, match="--max-failure-rate must be finite"):
+        to_json(config)
+    inner = StarSFTConfig(
+        model="m",
+        output=OUTPUT,
+        data=DataConfig(train="t"),
+        training=TrainingConfig(max_grad_norm=math.inf),
+    )
+    with pytest.raises(ConfigError, match="--max-grad-norm must be finite"):
+        to_json(inner)

@@ -1,0 +1,272 @@
+"""Evaluation: both orders judged once, kept, compared and reported."""
+
+import http.server
+import json
+import os
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from jurist.data import write_preferences
+from jurist.engines import ScriptedEngine
+from jurist.engines import openai as served
+from jurist.errors import ConfigError, DataError
+from jurist.recipes.evaluate import EvaluateConfig, evaluate, run_evaluate
+from jurist.recipes.open_judge import JudgeConfig, VotingConfig
+from jurist.worlds import preferences
+
+VOTES = VotingConfig(votes=2)
+
+
+class Server:
+    """A served model in this process: counts what it is asked, says what it is told to."""
+
+    def __init__(self):
+        self.asked = 0
+        self.says = "[[A]]"
+
+    def engine(self, *_):
+        return ScriptedEngine(self.reply)
+
+    def reply(self, prompt, index):
+        self.asked += 1
+        return self.says
+
+
+@pytest.fixture
+def server(monkeypatch):
+    server = Server()
+    monkeypatch.setattr(served, "OpenAIEngine", server.engine)
+    return server
+
+
+@pytest.fixture
+def pairs(tmp_path):
+    path = tmp_path / "pairs.jsonl"
+    write_preferences(path, preferences("in_distribution", "test", num=6, seed=0))
+    return path
+
+
+def config(pairs, output, **changes):
+    judge = JudgeConfig(model="m", base_url="http://scripted", voting=VOTES)
+    return EvaluateConfig(judge=judge, test=(str(pairs),), output=output, **changes)
+
+
+def test_an_evaluation_leaves_its_results_and_its_report(tmp_path, pairs, server):
+    run = tmp_path / "run"
+    results = evaluate(config(pairs, run, method="always the first"))
+    assert server.asked == 6 * 2 * 2
+    (row,) = results.rows
+    assert (row.method, row.split) == ("always the first", "pairs")
+    # It contradicts itself on every pair, and so prefers neither response of any.
+    assert row.agreement.flips is not None and row.agreement.flips.value == 1.0
+    assert row.agreement.accuracy.value == 0.5
+    assert {path.name for path in run.iterdir()} >= {
+        *("config.json", "environment.json", "timings.json", "run.lock", "judgements"),
+        *("completions.sqlite", "results.json", "report.md", "report.html"),
+    }
+    assert list(json.loads((run / "timings.json").read_text())) == ["judge/pairs"]
+
+
+def test_a_finished_evaluation_opens_no_model_when_run_again(tmp_path, pairs, server, monkeypatch):
+    run = tmp_path / "run"
+    before = evaluate(config(pairs, run))
+    asked = server.asked
+
+    def unreachable(*_):
+        raise AssertionError("a finished evaluation asked for its model")
+
+    monkeypatch.setattr(served, "OpenAIEngine", unreachable)
+    (run / "completions.sqlite").unlink()
+    again = evaluate(config(pairs, run))
+    assert server.asked == asked
+    assert again.rows == before.rows and again.disagreements == before.disagreements
+
+
+def test_a_second_test_set_is_all_that_a_killed_evaluation_still_judges(tmp_path, pairs, server):
+    other = tmp_path / "other.jsonl"
+    write_preferences(other, preferences("shifted", "test", num=3, seed=0))
+    run = tmp_path / "run"
+    both = EvaluateConfig(judge=config(pairs, run).judge, test=(str(pairs), str(other)), output=run)
+    evaluate(both)
+    (run / "judgements" / "other.jsonl.gz").unlink()
+    (run / "completions.sqlite").unlink()
+    server.asked = 0
+    results = evaluate(both)
+    assert server.asked == 3 * 2 * 2
+    assert [row.split for row in results.rows] == ["pairs", "other"]
+
+
+@pytest.mark.parametrize(("allowed", "code"), [(1.0, 0), (0.99, 1), (0.0, 1)])
+def test_too_many_failures_end_with_1_and_everything_is_kept(
+    tmp_path, pairs, server, capsys, allowed, code
+):
+    server.says = "I would rather not say."
+    run = tmp_path / "[dim]run"
+    assert run_evaluate(config(pairs, run, max_failure_rate=allowed)) == code
+    said = capsys.readouterr()
+    assert f"report: {run / 'report.html'}" in said.out
+    if code:
+        expected = f"100.0% of the judgements have no verdict, more than the {allowed:.1%} allowed"
+        assert expected in said.err and str(run) in said.err
+    assert (run / "report.html").exists()
+    assert json.loads((run / "results.json").read_text())
+    assert (run / "judgements" / "pairs.jsonl.gz").exists()
+
+
+def test_a_baseline_is_compared_with_pair_by_pair(tmp_path, pairs, server):
+    evaluate(config(pairs, tmp_path / "first"))
+    server.says = "[[B]]"
+    # Other seed, other places: the baseline's judgements are still read as they were asked.
+    results = evaluate(
+        config(pairs, tmp_path / "second", baseline=tmp_path / "first", method="second", seed=5)
+    )
+    (row,) = results.comparisons
+    assert (row.method, row.baseline, row.split) == ("second", "first", "pairs")
+    kept = json.loads((tmp_path / "second" / "results.json").read_text())
+    assert "first" in json.dumps(kept["comparisons"])
+    assert [row.method for row in results.rows] == ["second"]
+
+
+def test_a_baseline_with_other_places_is_read_as_it_was_asked(
+    tmp_path, write_rows, server, monkeypatch
+):
+    # The same judge twice, always right: whatever the places, there is no difference.
+    path = write_rows(
+        *({"id": f"{i}", "prompt": f"q{i}", "chosen": "xxxx", "rejected": "yy"} for i in range(8))
+    )
+
+    def right(prompt, index):
+        text = prompt[-1].content
+        return "[[A]]" if text.index("xxxx") < text.index("yy") else "[[B]]"
+
+    monkeypatch.setattr(server, "reply", right)
+    evaluate(config(path, tmp_path / "first", seed=0))
+    results = evaluate(config(path, tmp_path / "second", seed=1, baseline=tmp_path / "first"))
+    (row,) = results.comparisons
+    assert results.rows[0].agreement.accuracy.value == 1.0
+    assert row.paired.difference.value == 0.0
+
+
+def test_a_baseline_that_did_not_judge_the_set_is_refused_before_anything_is_judged(
+    tmp_path, pairs, server
+):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ConfigError, match="no judgements of 'pairs'; evaluate it there first"):
+        evaluate(config(pairs, tmp_path / "run", baseline=tmp_path / "empty"))
+    assert server.asked == 0
+
+
+def test_a_baseline_of_the_judges_own_name_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="--method"):
+        config("pairs.jsonl", tmp_path / "run", baseline=tmp_path / "judge")
+
+
+def test_no_test_set_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="--test"):
+        EvaluateConfig(judge=JudgeConfig(model="m"), test=(), output=tmp_path)
+
+
+def test_other_pairs_under_the_same_name_are_refused(tmp_path, pairs, server):
+    evaluate(config(pairs, tmp_path / "run"))
+    write_preferences(pairs, preferences("in_distribution", "test", num=7, seed=0))
+    with pytest.raises(ConfigError, match="other pairs"):
+        evaluate(config(pairs, tmp_path / "run"))
+
+
+def test_what_the_judge_was_trained_on_is_checked_and_fits_the_shortcuts(tmp_path, pairs, server):
+    with pytest.raises(DataError, match="--allow-overlap"):
+        evaluate(config(pairs, tmp_path / "a", train=str(pairs)))
+    results = evaluate(config(pairs, tmp_path / "b", train=str(pairs), allow_overlap=True))
+    facts = {fact.split: fact for fact in results.datasets}
+    assert (facts["train"].num_pairs, facts["pairs"].num_overlapping) == (6, 6)
+    alone = evaluate(config(pairs, tmp_path / "c"))
+    assert [fact.num_overlapping for fact in alone.datasets] == [None]
+    assert len(alone.shortcuts) < len(results.shortcuts)
+
+
+def test_half_a_surrogate_pair_in_a_reply_ends_up_in_a_report(tmp_path, pairs, server):
+    server.says = "It stops in the middle of an emoji: \ud83d"
+    run = tmp_path / "run"
+    results = evaluate(config(pairs, run))
+    assert results.rows[0].agreement.failure_rate == 1.0
+    (run / "report.html").read_text("utf-8")
+    assert evaluate(config(pairs, run)).rows == results.rows
+
+
+# What an installation without the extra [train] lacks.
+WITHOUT_TORCH = """
+import sys
+HEAVY = {"torch", "transformers", "accelerate", "peft", "safetensors", "tokenizers"}
+class Absent:
+    def find_spec(name, path=None, target=None):
+        if name.partition(".")[0] in HEAVY:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Absent)
+from jurist.cli import main
+main()
+"""
+KEY = "sk-canary-0123456789"
+
+
+class OpenAI(http.server.BaseHTTPRequestHandler):
+    """Answers every chat completion with a reason and a verdict; wants the key."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["content-length"]))
+        fine = self.headers["authorization"] == f"Bearer {KEY}"
+        message = {"role": "assistant", "content": "The first one adds up.\n[[A]]"}
+        choice = {"index": 0, "message": message, "finish_reason": "stop"}
+        usage = {"prompt_tokens": 5, "completion_tokens": 9}
+        content = json.dumps({"model": "m", "choices": [choice], "usage": usage}).encode()
+        self.send_response(200 if fine else 401)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def url():
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), OpenAI)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/v1"
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_served_model_is_judged_with_and_evaluated_without_torch(tmp_path, pairs, url):
+    def jurist(*arguments):
+        return subprocess.run(
+            [sys.executable, "-c", WITHOUT_TORCH, *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            env={**os.environ, "OPENAI_API_KEY": KEY, "COLUMNS": "200"},
+        )
+
+    asked = ("--model", "m", "--base-url", url, "--votes", "2")
+    judged = jurist("judge", *asked, "--pairs", pairs, "--output", tmp_path / "judged")
+    assert judged.returncode == 0, judged.stderr
+    evaluated = jurist("evaluate", *asked, "--test", pairs, "--output", tmp_path / "evaluated")
+    assert evaluated.returncode == 0, evaluated.stderr
+    lines = (tmp_path / "judged" / "verdicts.jsonl").read_text().splitlines()
+    votes = {"chosen": 2, "rejected": 2, "tie": 0, "failed": 0}
+    assert [json.loads(line)["votes"] for line in lines] == [votes] * 6
+    page = (tmp_path / "evaluated" / "report.html").read_text("utf-8")
+    assert page.startswith("<!doctype html>") and "</html>" in page and "127.0.0.1" not in page
+    (row,) = json.loads((tmp_path / "evaluated" / "results.json").read_text())["rows"]
+    assert row["agreement"]["flips"]["value"] == 1.0
+    # A run makes thousands of requests: none has a line of its own.
+    assert "HTTP" not in judged.stderr + evaluated.stderr
+    assert KEY not in judged.stdout + judged.stderr + evaluated.stdout + evaluated.stderr
+    written = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(written) > 10
+    assert [path for path in written if KEY.encode() in path.read_bytes()] == []

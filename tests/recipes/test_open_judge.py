@@ -1,0 +1,172 @@
+"""A model's name is made into the judge it was trained to be."""
+
+import json
+import shutil
+
+import pytest
+
+from jurist.engines import ScriptedEngine
+from jurist.engines import openai as served
+from jurist.errors import ConfigError
+from jurist.recipes.open_judge import (
+    JudgeConfig,
+    VotingConfig,
+    checkpoint_folder,
+    format_name,
+    open_judge,
+    read_card,
+)
+from jurist.types import Verdict
+from jurist.worlds import BASE, preferences
+
+
+@pytest.fixture
+def run_directory(tmp_path):
+    """A run directory with the folders named."""
+
+    def make(*folders: str):
+        run = tmp_path / "run"
+        run.mkdir()
+        (run / "run.lock").touch()
+        for folder in folders:
+            (run / folder).mkdir(parents=True)
+        return run
+
+    return make
+
+
+def test_a_run_directory_stands_for_its_last_rounds_checkpoint(run_directory):
+    run = run_directory(*(f"round-{i}/checkpoint" for i in (1, 9, 10, 2)), "round-11")
+    assert checkpoint_folder(str(run)) == str(run / "round-10" / "checkpoint")
+
+
+def test_a_run_of_one_stage_stands_for_its_checkpoint(run_directory):
+    run = run_directory("checkpoint", "checkpoint.training")
+    assert checkpoint_folder(str(run)) == str(run / "checkpoint")
+
+
+def test_a_run_without_a_checkpoint_is_refused(run_directory):
+    run = run_directory("round-1")
+    with pytest.raises(ConfigError, match=r"no checkpoint; has the run finished\?"):
+        checkpoint_folder(str(run))
+
+
+@pytest.mark.parametrize("model", ["org/model", str(BASE)])
+def test_anything_else_stands_for_itself(model):
+    assert checkpoint_folder(model) == model
+
+
+def test_a_card_says_what_a_checkpoint_is_and_need_not_be_there(tmp_path):
+    assert read_card(str(tmp_path)) == read_card("org/model") == {}
+    assert read_card(str(BASE))["format"] == "terse"
+    for bad in ("{", "[]", "\udcff"):
+        (tmp_path / "jurist.json").write_bytes(bad.encode("utf-8", "surrogateescape"))
+        with pytest.raises(ConfigError, match=r"jurist\.json: not"):
+            read_card(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("asked", "card", "reasoning", "name"),
+    [
+        ("auto", {}, None, "pairwise"),
+        ("auto", {"format": "direct"}, None, "direct"),
+        ("auto", {"format": "terse"}, None, "terse"),
+        ("auto", {}, False, "direct"),
+        ("auto", {"format": "terse"}, False, "terse-direct"),
+        ("auto", {"format": "terse-direct"}, False, "terse-direct"),
+        # STaR from a GenRM checkpoint reasons: a verdict alone is no trace.
+        ("auto", {"format": "direct"}, True, "pairwise"),
+        ("auto", {"format": "terse-direct"}, True, "terse"),
+        ("pairwise", {"format": "direct"}, None, "pairwise"),
+        ("terse-direct", {"format": "pairwise"}, True, "terse-direct"),
+    ],
+)
+def test_auto_goes_by_the_card(asked, card, reasoning, name):
+    assert format_name(asked, card, reasoning=reasoning) == name
+
+
+def test_a_card_of_an_unknown_format_is_refused():
+    with pytest.raises(ConfigError, match=r"'haiku'; there are .*'pairwise'"):
+        format_name("auto", {"format": "haiku"})
+    assert format_name("pairwise", {"format": "haiku"}) == "pairwise"
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"votes": 0}, "votes must be at least 1"),
+        ({"top_p": 0.0}, "top_p"),
+        ({"temperature": -1.0}, "temperature"),
+        ({"max_tokens": 0}, "max_tokens"),
+    ],
+)
+def test_voting_is_checked_before_any_model_is_loaded(changes, said):
+    with pytest.raises(ConfigError, match=said):
+        VotingConfig(**changes)
+
+
+def open_with(config, tmp_path):
+    return open_judge(config, seed=0, store=tmp_path / "completions.sqlite")
+
+
+def test_a_served_model_is_asked_in_both_orders(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        served, "OpenAIEngine", lambda *_: ScriptedEngine(lambda prompt, index: "[[A]]")
+    )
+    config = JudgeConfig(model="m", base_url="http://x", voting=VotingConfig(votes=3))
+    (pair,) = preferences("in_distribution", "test", num=1, seed=0)
+    with open_with(config, tmp_path) as opened:
+        assert (opened.kind, opened.format, opened.votes) == ("reasoning", "pairwise", 3)
+        (found,) = opened.judge([pair.shown(0).comparison])
+    # Whoever always says "the first" contradicts itself once the order is turned.
+    assert [one.outcome for one in found] == [Verdict.FIRST] * 3 + [Verdict.SECOND] * 3
+
+
+class SamplesOnly:
+    """An engine that tells no log-probabilities."""
+
+    fingerprint = "samples only"
+
+    def generate(self, prompts, sampling, enough=None):
+        raise AssertionError("not asked")
+
+
+def test_a_direct_format_needs_log_probabilities(tmp_path, monkeypatch):
+    monkeypatch.setattr(served, "OpenAIEngine", lambda *_: SamplesOnly())
+    config = JudgeConfig(model="m", base_url="http://x", format="direct")
+    with (
+        pytest.raises(ConfigError, match=r"no log-probabilities.*--format pairwise"),
+        open_with(config, tmp_path),
+    ):
+        pass
+
+
+def test_a_direct_format_with_them_gives_one_judgement_an_order(tmp_path, monkeypatch):
+    engine = ScriptedEngine(lambda *_: "", logp=lambda prompt, text: -float(len(text)))
+    monkeypatch.setattr(served, "OpenAIEngine", lambda *_: engine)
+    config = JudgeConfig(model="m", base_url="http://x", format="direct")
+    (pair,) = preferences("in_distribution", "test", num=1, seed=0)
+    with open_with(config, tmp_path) as opened:
+        assert (opened.kind, opened.format, opened.votes) == ("direct", "direct", 1)
+        (found,) = opened.judge([pair.shown(0).comparison])
+    assert [one.swapped for one in found] == [False, True]
+
+
+def test_a_local_model_is_what_its_card_says(tmp_path):
+    with open_with(JudgeConfig(model=str(BASE)), tmp_path) as opened:
+        assert (opened.kind, opened.format) == ("reasoning", "terse")
+    direct = shutil.copytree(BASE, tmp_path / "direct")
+    card = {**json.loads((BASE / "jurist.json").read_text()), "format": "terse-direct"}
+    (direct / "jurist.json").write_text(json.dumps(card))
+    with open_with(JudgeConfig(model=str(direct)), tmp_path) as opened:
+        assert (opened.kind, opened.format, opened.votes) == ("direct", "terse-direct", 1)
+
+
+def test_a_scalar_model_is_asked_in_no_format(tmp_path):
+    (tmp_path / "jurist.json").write_text('{"kind": "scalar"}')
+    config = JudgeConfig(model=str(tmp_path), format="pairwise")
+    with (
+        pytest.raises(ConfigError, match="a scalar reward model has no format"),
+        open_with(config, tmp_path),
+    ):
+        pass

@@ -1,0 +1,218 @@
+"""A run directory holds one run of one recipe, and one process works in it."""
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from jurist.errors import ConfigError, StoreError
+from jurist.recipes import run as run_module
+from jurist.recipes.evaluate import EvaluateConfig
+from jurist.recipes.open_judge import JudgeConfig, VotingConfig
+from jurist.recipes.run import (
+    environment_facts,
+    open_run,
+    read_run_config,
+    seconds_spent,
+    stopwatch,
+)
+
+
+def config(output, **changes):
+    judge = JudgeConfig(model="m", voting=VotingConfig(votes=4))
+    return dataclasses.replace(EvaluateConfig(judge=judge, test=("t",), output=output), **changes)
+
+
+def test_a_new_directory_says_what_is_run_and_where(tmp_path):
+    output = tmp_path / "runs" / "new"
+    with open_run("evaluate", config(output)) as run:
+        assert run == output
+        kept = read_run_config(output / "config.json")
+        assert kept["recipe"] == "evaluate"
+        assert kept["config"]["judge"]["voting"]["votes"] == 4
+        environment = json.loads((output / "environment.json").read_text())
+        assert environment["packages"]["numpy"]
+        assert environment["python"] == ".".join(map(str, sys.version_info[:3]))
+
+
+def test_the_same_settings_go_on_and_leave_the_config_as_it_was(tmp_path):
+    for _ in range(2):
+        with open_run("evaluate", config(tmp_path)):
+            kept = (tmp_path / "config.json").stat().st_mtime_ns
+    assert (tmp_path / "config.json").stat().st_mtime_ns == kept
+
+
+def test_a_run_of_another_recipe_is_refused(tmp_path):
+    with open_run("evaluate", config(tmp_path)) as run:
+        (run / "judgements").mkdir()
+    with (
+        pytest.raises(ConfigError, match="holds a run of evaluate, not of judge"),
+        open_run("judge", config(tmp_path)),
+    ):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"seed": 3}, "seed = 0, asked for 3"),
+        ({"test": ("t", "u")}, r"test = \['t'\], asked for \['t', 'u'\]"),
+        ({"judge": JudgeConfig(model="n")}, "judge.model = 'm', asked for 'n'"),
+        (
+            {"judge": JudgeConfig(model="m", voting=VotingConfig(votes=5))},
+            "judge.voting.votes = 4, asked for 5",
+        ),
+        # Of several, the first by name.
+        ({"seed": 1, "judge": JudgeConfig(model="n"), "method": "x"}, "judge.model"),
+    ],
+)
+def test_other_settings_are_refused_by_the_first_that_differs(tmp_path, changes, said):
+    with open_run("evaluate", config(tmp_path)) as run:
+        (run / "judgements").mkdir()
+    with (
+        pytest.raises(ConfigError, match=f"holds a run with {said}"),
+        open_run("evaluate", config(tmp_path, **changes)),
+    ):
+        pass
+
+
+def test_a_run_that_came_to_nothing_may_be_asked_for_anew(tmp_path):
+    with open_run("evaluate", config(tmp_path, seed=3)) as run:
+        (run / "rejects").mkdir()
+    with open_run("judge", config(tmp_path)) as run:
+        kept = read_run_config(run / "config.json")
+    assert (kept["recipe"], kept["config"]["seed"]) == ("judge", 0)
+
+
+def test_a_setting_that_the_older_run_did_not_have_is_refused_by_name(tmp_path):
+    with open_run("evaluate", config(tmp_path)) as run:
+        (run / "judgements").mkdir()
+    kept = json.loads((tmp_path / "config.json").read_text())
+    # None now, and not there before: equal to a careless comparison.
+    del kept["config"]["baseline"]
+    (tmp_path / "config.json").write_text(json.dumps(kept))
+    with (
+        pytest.raises(ConfigError, match="baseline = 'no such setting', asked for None"),
+        open_run("evaluate", config(tmp_path)),
+    ):
+        pass
+
+
+def test_a_directory_that_was_moved_goes_on(tmp_path):
+    with open_run("evaluate", config(tmp_path / "here")):
+        pass
+    (tmp_path / "here").rename(tmp_path / "there")
+    with open_run("evaluate", config(tmp_path / "there")) as run:
+        assert run == tmp_path / "there"
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", "{}", '{"recipe": "x"}', '{"recipe": "x", "config": []}', "\udcff"]
+)
+def test_a_damaged_config_is_named(tmp_path, content):
+    (tmp_path / "config.json").write_bytes(content.encode("utf-8", "surrogateescape"))
+    with (
+        pytest.raises(StoreError, match=str(tmp_path / "config.json")),
+        open_run("evaluate", config(tmp_path)),
+    ):
+        pass
+
+
+def test_a_config_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(ConfigError, match=r"config\.json: no such file"):
+        read_run_config(tmp_path / "config.json")
+
+
+def test_a_run_killed_before_it_wrote_its_config_still_notes_its_environment(tmp_path, monkeypatch):
+    written = []
+
+    def dies_at_the_second(path, value):
+        written.append(path.name)
+        if len(written) == 2:
+            raise KeyboardInterrupt
+        real(path, value)
+
+    real = run_module.write_json
+    monkeypatch.setattr(run_module, "write_json", dies_at_the_second)
+    with pytest.raises(KeyboardInterrupt), open_run("evaluate", config(tmp_path)):
+        pass
+    monkeypatch.undo()
+    with open_run("evaluate", config(tmp_path)):
+        assert (tmp_path / "environment.json").exists()
+        assert (tmp_path / "config.json").exists()
+
+
+HOLDER = """
+import sys, pathlib
+from jurist.storage import locked
+with locked(pathlib.Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_second_process_is_refused_and_told_who_holds_the_directory(tmp_path):
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(tmp_path / "run.lock")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert holder.stdout.readline() == "held\n"
+    try:
+        with (
+            pytest.raises(ConfigError, match=f"in use by process {holder.pid}") as caught,
+            open_run("evaluate", config(tmp_path)),
+        ):
+            pass
+        assert caught.value.exit_code == 2
+        assert not (tmp_path / "config.json").exists()
+    finally:
+        holder.communicate()
+    with open_run("evaluate", config(tmp_path)):
+        pass
+
+
+def test_the_stopwatch_counts_only_blocks_that_end_well(tmp_path):
+    with pytest.raises(ZeroDivisionError), stopwatch(tmp_path, "train/round-1"):
+        raise ZeroDivisionError
+    assert not (tmp_path / "timings.json").exists()
+    with stopwatch(tmp_path, "train/round-1"):
+        time.sleep(0.01)
+    with stopwatch(tmp_path, "train/round-2"):
+        time.sleep(0.01)
+    with stopwatch(tmp_path, "trainee"):
+        time.sleep(0.01)
+    timings = json.loads((tmp_path / "timings.json").read_text())
+    assert min(timings.values()) >= 0.01
+    assert seconds_spent(tmp_path, "train") == sum(
+        timings[name] for name in ("train/round-1", "train/round-2")
+    )
+    assert seconds_spent(tmp_path, "judge") is None
+
+
+def test_a_stage_keeps_its_first_time_though_to_find_it_done_takes_longer(tmp_path):
+    (tmp_path / "timings.json").write_text('{"train": 0.001}')
+    with stopwatch(tmp_path, "train"):
+        time.sleep(0.01)
+    assert seconds_spent(tmp_path, "train") == 0.001
+
+
+def test_damaged_timings_are_named(tmp_path):
+    (tmp_path / "timings.json").write_text("{")
+    with pytest.raises(StoreError, match=r"timings\.json: not JSON"):
+        seconds_spent(tmp_path, "train")
+
+
+def test_the_environment_names_no_setting_of_the_user_but_threads(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-canary")
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    facts = environment_facts()
+    assert facts["threads"] == "3"
+    assert "sk-canary" not in json.dumps(facts)
+    assert "numpy " in facts["packages"]

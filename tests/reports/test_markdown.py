@@ -1,0 +1,61 @@
+from dataclasses import replace
+
+from jurist.reports import Results, markdown
+from jurist.reports.table import COLUMNS, summary_cells
+
+
+def unescaped(text: str) -> str:
+    return text.replace("\\", "")
+
+
+def test_the_table_is_the_one_on_the_terminal(demo: Results):
+    lines = unescaped(markdown(demo)).splitlines()
+    start = lines.index("| " + " | ".join(column.heading for column in COLUMNS) + " |")
+    assert lines[start + 1].count("---:") == len(COLUMNS) - 2
+    shown = lines[start + 2 : start + 2 + len(summary_cells(demo))]
+    assert shown == ["| " + " | ".join(cells) + " |" for cells in summary_cells(demo)]
+
+
+def test_every_section_is_there(demo: Results):
+    text = markdown(demo)
+    for title in (
+        "# quickstart",
+        "## Agreement",
+        "## Paired comparisons",
+        "## Categories: in-distribution",
+        "## Categories: shifted",
+        "## Data",
+        "## Environment",
+        "## Worst disagreements",
+    ):
+        assert f"{title}\n" in text
+    assert demo.notes[0] in text
+    assert "macro: mean of categories" in text
+
+
+def test_a_section_without_rows_is_left_out(demo: Results):
+    text = markdown(replace(demo, comparisons=(), disagreements=()))
+    assert "Paired comparisons" not in text
+    assert "Worst disagreements" not in text
+
+
+def test_a_name_can_neither_open_a_cell_nor_markup(demo: Results):
+    hostile = "a|b<script>`c`**d** [e](javascript:f)\n# g"
+    text = markdown(replace(demo, rows=(replace(demo.rows[0], method=hostile),)))
+    (line,) = [line for line in text.splitlines() if line.startswith("| a")]
+    assert line.replace("\\|", "").count("|") == len(COLUMNS) + 1
+    assert "<script>" not in line.replace("\\<", "")
+    assert "](javascript" not in line
+    assert "\n# g" not in text
+
+
+def test_model_text_cannot_end_its_fence(demo: Results):
+    hostile = "```\n<script>alert(1)</script>\n`````text\n\x1b[2J\u202e"
+    case = replace(demo.disagreements[0], trace=hostile)
+    text = markdown(replace(demo, disagreements=(case,)))
+    before, _, after = text.partition("One reading that disagreed:\n\n")
+    fence = after.split("text\n", 1)[0]
+    assert fence == "``````"
+    inside = after.removeprefix(fence + "text\n").split("\n" + fence)[0]
+    assert inside == hostile.replace("\x1b", r"\x1b").replace("\u202e", r"\u202e")
+    assert "<script>" not in before

@@ -1,0 +1,104 @@
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from jurist.errors import DataError
+from jurist.reports import Results, load_results, save_results
+
+
+def changed(path: Path, edit: object) -> Path:
+    content = json.loads(path.read_text("utf-8"))
+    edit(content)  # type: ignore[operator]
+    path.write_text(json.dumps(content), "utf-8")
+    return path
+
+
+@pytest.fixture
+def saved(tmp_path: Path, demo: Results) -> Path:
+    save_results(tmp_path / "results.json", demo)
+    return tmp_path / "results.json"
+
+
+def test_results_read_back_are_the_results_written(saved: Path, demo: Results):
+    assert load_results(saved) == demo
+
+
+def test_the_same_results_give_the_same_bytes(saved: Path, tmp_path: Path, demo: Results):
+    save_results(tmp_path / "again.json", demo)
+    assert (tmp_path / "again.json").read_bytes() == saved.read_bytes()
+
+
+def test_the_file_says_what_schema_it_is_of(saved: Path):
+    assert json.loads(saved.read_text("utf-8"))["schema"] == 1
+
+
+def test_a_number_that_is_none_is_refused_on_the_way_out(tmp_path: Path, demo: Results):
+    row = replace(demo.rows[0], judging_seconds=float("nan"))
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        save_results(tmp_path / "results.json", replace(demo, rows=(row,)))
+    assert not (tmp_path / "results.json").exists()
+
+
+@pytest.mark.parametrize("constant", ["NaN", "Infinity", "-Infinity"])
+def test_a_number_that_is_none_is_refused_on_the_way_in(saved: Path, constant: str):
+    text = saved.read_text("utf-8")
+    saved.write_text(text.replace('"judging_seconds": ', f'"judging_seconds": {constant}, "x": '))
+    with pytest.raises(DataError, match=f"{constant} is not JSON"):
+        load_results(saved)
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (lambda c: c.update(schema=2), "schema 2; this version reads schema 1"),
+        (lambda c: c.pop("schema"), "schema None"),
+        (lambda c: c.pop("rows"), r"Results lacks \['rows'\]"),
+        (lambda c: c["rows"][0].update(colour=1), r"rows\[0\]: .*unknown \['colour'\]"),
+        (lambda c: c["rows"][1].update(seed="0"), r"rows\[1\].seed: expected a int, got '0'"),
+        (lambda c: c["rows"][0].update(seed=True), r"rows\[0\].seed: expected a int, got True"),
+        (lambda c: c.update(rows={}), "rows: expected a list, got {}"),
+        (lambda c: c.update(environment=[]), "environment: expected an object"),
+        (lambda c: c["rows"].insert(0, None), r"rows\[0\]: expected an object for JudgedRow"),
+        (
+            lambda c: c["rows"][0]["agreement"]["failures"].update(bored=3),
+            "failures: expected one of .*'truncated'.* got 'bored'",
+        ),
+    ],
+)
+def test_a_file_that_does_not_fit_is_refused_with_the_place(saved: Path, edit, message: str):
+    with pytest.raises(DataError, match=message) as caught:
+        load_results(changed(saved, edit))
+    assert str(saved) in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '"x"', "\x00"])
+def test_a_file_that_is_no_results_is_refused(tmp_path: Path, text: str):
+    path = tmp_path / "results.json"
+    path.write_text(text, "utf-8")
+    with pytest.raises(DataError, match=r"results\.json"):
+        load_results(path)
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path: Path):
+    with pytest.raises(DataError, match="cannot read results"):
+        load_results(tmp_path / "none.json")
+
+
+def test_a_whole_number_where_a_share_stands_is_read_as_one(saved: Path):
+    path = changed(saved, lambda c: c["rows"][0]["agreement"]["accuracy"].update(value=1))
+    value = load_results(path).rows[0].agreement.accuracy.value
+    assert type(value) is float
+
+
+def test_reporting_and_evaluating_import_nothing_heavy():
+    code = (
+        "import sys, jurist.reports, jurist.evaluation\n"
+        "print([m for m in ('torch', 'transformers', 'matplotlib', 'scipy', 'pyarrow')"
+        " if m in sys.modules])"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "[]"

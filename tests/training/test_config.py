@@ -1,0 +1,50 @@
+import subprocess
+import sys
+
+import pytest
+
+from jurist.errors import ConfigError
+from jurist.training import TrainingConfig
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("learning_rate", 0.0),
+        ("learning_rate", float("nan")),
+        ("learning_rate", float("inf")),
+        ("epochs", 0),
+        ("batch_size", 0),
+        ("micro_batch_tokens", 0),
+        ("max_length", 1),
+        ("warmup_ratio", 1.0),
+        ("weight_decay", -0.1),
+        ("betas", (0.9, 1.0)),
+        ("max_grad_norm", 0.0),
+        ("lora_rank", -1),
+        ("lora_alpha", 0.0),
+        ("checkpoint_every", 0),
+    ],
+)
+def test_a_setting_that_cannot_be_is_refused_by_its_flag(field, value):
+    with pytest.raises(ConfigError, match=f"--{field.replace('_', '-')} must be .*, got"):
+        TrainingConfig(**{field: value})
+
+
+def test_settings_are_those_of_the_paper_where_it_gives_them():
+    config = TrainingConfig()
+    assert (config.betas, config.weight_decay, config.warmup_ratio) == ((0.9, 0.95), 0.1, 0.1)
+
+
+def test_the_settings_are_read_without_torch():
+    code = "import sys, jurist.training; print('torch' in sys.modules, 'numpy' in sys.modules)"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.split() == ["False", "False"]
+
+
+def test_the_room_offers_what_it_lists_and_nothing_else():
+    import jurist.training as room
+
+    assert all(callable(getattr(room, name)) for name in room.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'train_wizard'"):
+        _ = room.train_wizard
