@@ -3,8 +3,8 @@
 python training_job.py train MODEL ROWS OUTPUT
 python training_job.py kill MODEL ROWS OUTPUT    # kill it at the moments read from stdin, then end
 
-A moment is a number of steps written and the part of one step that still runs after them. Parts, not
-seconds: a fast machine trains all twenty steps in less time than a slow one starts in.
+A moment is a number of steps written and the part of one step that still runs after them. Parts,
+not seconds: a fast machine trains all twenty steps in less time than a slow one starts in.
 """
 
 import os

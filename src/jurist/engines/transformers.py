@@ -140,40 +140,50 @@ class TransformersEngine:
         """
         encoded = [encode_prompt(self.tokenizer, prompt) for prompt in prompts]
         replies = [[encode_text(self.tokenizer, text) for text in texts] for texts in continuations]
+        asked = list(zip(encoded, replies, strict=True))
+        num = max(map(len, replies), default=0)
         longest = max((len(ids) for texts in replies for ids in texts), default=0)
         self._refuse_too_long(encoded, longest)
-        # Continuations of one token need the same input, the prompt, which is then read once.
-        inputs: dict[tuple[int, ...], list[tuple[int, int]]] = {}
-        for i, (prompt, texts) in enumerate(zip(encoded, replies, strict=True)):
-            for j, ids in enumerate(texts):
-                inputs.setdefault((*prompt, *ids[:-1]), []).append((i, j))
-        found = [[0.0] * len(texts) for texts in continuations]
-        with progress("scoring", len(inputs), "readings") as advance:
-            by_length = sorted(inputs, key=len)
-            for batch in self._batches(by_length, len, rows=max(1, longest)):
-                keep = max(len(replies[i][j]) for ids in batch for i, j in inputs[ids])
-                logps = self._last_logps(batch, keep)
-                for row, ids in enumerate(batch):
-                    for i, j in inputs[ids]:
-                        reply = replies[i][j]
-                        at = torch.arange(keep - len(reply), keep, device=logps.device)
-                        tokens = torch.tensor(reply, dtype=torch.long, device=logps.device)
-                        found[i][j] = float(logps[row, at, tokens].double().sum())
+        found: list[list[float]] = [[] for _ in prompts]
+        by_length = sorted(range(len(asked)), key=lambda i: (-len(encoded[i]), i))
+        with progress("scoring", len(asked), "readings") as advance:
+            held = partial(_held, encoded, num * longest)
+            for batch in self._batches(by_length, held, rows=max(1, num)):
+                logps = self._logps([asked[i] for i in batch])
+                for i, of_prompt in zip(batch, logps, strict=True):
+                    found[i] = of_prompt
                 advance(len(batch))
         return found
 
     @torch.inference_mode()
-    def _last_logps(self, batch: Sequence[tuple[int, ...]], keep: int) -> Tensor:
-        """Log-probabilities of what follows each of the last `keep` tokens. Shape: [P, keep, V]."""
-        ids, mask, positions = self._left_padded(batch)
-        output: Any = self.model(
-            input_ids=ids,
-            attention_mask=mask,
-            position_ids=positions,
-            use_cache=False,
-            logits_to_keep=keep,
-        )
-        return output.logits.float().log_softmax(-1)
+    def _logps(
+        self, asked: Sequence[tuple[Sequence[int], Sequence[Sequence[int]]]]
+    ) -> list[list[float]]:
+        """Log-probabilities of given replies: decoding that takes their tokens, not drawn ones.
+
+        Args:
+            asked: Tokens of P prompts, each with the tokens of N replies or of fewer.
+        """
+        prompts, replies = zip(*asked, strict=True)
+        samples = max(map(len, replies))
+        padded = [ids for texts in replies for ids in (*texts, *[()] * (samples - len(texts)))]
+        longest = max(map(len, padded), default=0)
+        logits, steps = self._read(prompts, num_samples=samples, room=longest)
+        tokens = torch.zeros(len(padded), longest, dtype=torch.long)
+        mask = torch.zeros_like(tokens)
+        for row, ids in enumerate(padded):
+            tokens[row, : len(ids)] = torch.tensor(ids, dtype=torch.long)
+            mask[row, : len(ids)] = 1
+        tokens, mask = tokens.to(logits.device), mask.to(logits.device)
+        sums = torch.zeros(len(padded), dtype=torch.float64, device=logits.device)
+        with steps.attending():
+            for step in range(longest):
+                if step > 0:
+                    logits = steps.step(tokens[:, step - 1])
+                logps = logits.log_softmax(-1).gather(-1, tokens[:, step, None])[:, 0]
+                sums += logps.double().where(mask[:, step] == 1, 0.0)
+        of_prompts = sums.view(len(prompts), samples).tolist()
+        return [row[: len(texts)] for row, texts in zip(of_prompts, replies, strict=True)]
 
     def _sample(
         self,
@@ -239,24 +249,10 @@ class TransformersEngine:
             drawn: A number in [0, 1) for every step of every reply. Shape: [R, max_tokens].
             sampling: How; N follows from `drawn`.
         """
-        ids, mask, positions = self._left_padded(prompts)
-        output: Any = self.model(
-            input_ids=ids,
-            attention_mask=mask,
-            position_ids=positions,
-            use_cache=True,
-            logits_to_keep=1,
-        )
         samples = len(drawn) // len(prompts)
         replies = [[_Reply() for _ in range(samples)] for _ in prompts]
-        cache = output.past_key_values
-        steps: Steps = (
-            SharedSteps(self.model, cache, mask, num_samples=samples, room=sampling.max_tokens)
-            if self._shares_prefix
-            else PlainSteps(self.model, cache, mask, num_samples=samples)
-        )
         live = [reply for of_prompt in replies for reply in of_prompt]
-        logits = output.logits[:, -1].float().repeat_interleave(samples, dim=0)
+        logits, steps = self._read(prompts, num_samples=samples, room=sampling.max_tokens)
         places = torch.from_numpy(drawn).to(logits.device)
         rows = torch.arange(len(live), device=logits.device)
         open_rows = torch.ones(len(live), dtype=torch.bool, device=logits.device)
@@ -293,6 +289,35 @@ class TransformersEngine:
                     tokens, open_rows, rows = tokens[kept], open_rows[kept], rows[kept]
                 logits = steps.step(tokens)
         return replies
+
+    def _read(
+        self, prompts: Sequence[Sequence[int]], *, num_samples: int, room: int
+    ) -> tuple[Tensor, Steps]:
+        """Read P prompts, each once.
+
+        Args:
+            prompts: Their tokens.
+            num_samples: N.
+            room: Most tokens of a reply.
+
+        Returns:
+            Logits of the first token of every reply, float32, shape [R, V], and what decodes on.
+        """
+        ids, mask, positions = self._left_padded(prompts)
+        output: Any = self.model(
+            input_ids=ids,
+            attention_mask=mask,
+            position_ids=positions,
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        cache = output.past_key_values
+        steps: Steps = (
+            SharedSteps(self.model, cache, mask, num_samples=num_samples, room=room)
+            if self._shares_prefix
+            else PlainSteps(self.model, cache, mask, num_samples=num_samples)
+        )
+        return output.logits[:, -1].float().repeat_interleave(num_samples, dim=0), steps
 
     def _left_padded(self, prompts: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor, Tensor]:
         """Token ids, attention mask and positions of prompts, each of shape [P, L]."""
