@@ -77,7 +77,7 @@ CONFIGS = {
         test=st.lists(words, min_size=1, max_size=3).map(tuple),
         output=paths,
         baseline=st.none() | st.just(Path("runs/other")),
-        max_failure_rate=rates,
+        max_failure_rate=st.floats(0.0, 1.0),
     ),
 }
 
@@ -136,13 +136,16 @@ def test_a_value_out_of_bounds_is_refused_in_its_own_words():
         from_json(StarDPOConfig, kept(beta=-1))
 
 
-@pytest.mark.parametrize("value", [math.inf, math.nan])
-def test_a_number_that_json_has_no_word_for_is_refused_by_its_flag(value):
-    config = EvaluateConfig(
-        judge=JudgeConfig(model="m"), test=("t",), output=OUTPUT, max_failure_rate=value
-    )
-    with pytest.raises(ConfigError, match="--max-failure-rate must be finite"):
-        to_json(config)
+@pytest.mark.parametrize("value", [math.inf, math.nan, -0.01, 5.0])
+def test_a_share_that_is_none_is_refused_by_its_flag(value):
+    judge = JudgeConfig(model="m")
+    with pytest.raises(ConfigError, match="--max-failure-rate is a share, from 0 to 1"):
+        EvaluateConfig(judge=judge, test=("t",), output=OUTPUT, max_failure_rate=value)
+    with pytest.raises(ConfigError, match="--max-failure-rate is a share, from 0 to 1"):
+        JudgeFileConfig(judge=judge, pairs="p", output=OUTPUT, max_failure_rate=value)
+
+
+def test_a_number_that_json_has_no_word_for_is_refused_by_its_flag():
     inner = StarSFTConfig(
         model="m",
         output=OUTPUT,

@@ -187,6 +187,16 @@ def test_what_the_judge_was_trained_on_is_checked_and_fits_the_shortcuts(tmp_pat
     assert len(alone.shortcuts) < len(results.shortcuts)
 
 
+def test_a_split_of_what_the_judge_was_trained_on_can_be_named(tmp_path, pairs, server):
+    datasets = pytest.importorskip("datasets")
+    rows = [{"prompt": "q", "chosen": "good", "rejected": f"bad {i}"} for i in range(3)]
+    made = datasets.Dataset.from_list(rows)
+    datasets.DatasetDict(seen=made, rest=made.select([0])).save_to_disk(tmp_path / "set")
+    asked = config(pairs, tmp_path / "run", train=str(tmp_path / "set"), split="seen")
+    facts = {fact.split: fact for fact in evaluate(asked).datasets}
+    assert facts["train"].num_pairs == 3
+
+
 def test_half_a_surrogate_pair_in_a_reply_ends_up_in_a_report(tmp_path, pairs, server):
     server.says = "It stops in the middle of an emoji: \ud83d"
     run = tmp_path / "run"

@@ -16,18 +16,21 @@ from jurist.recipes.open_judge import (
     open_judge,
     read_card,
 )
+from jurist.storage import write_json
 from jurist.types import Verdict
 from jurist.worlds import BASE, preferences
 
 
 @pytest.fixture
 def run_directory(tmp_path):
-    """A run directory with the folders named."""
+    """A run directory with the folders named, of a recipe of so many rounds, if it has any."""
 
-    def make(*folders: str):
+    def make(*folders: str, rounds: int | None = None):
         run = tmp_path / "run"
         run.mkdir()
         (run / "run.lock").touch()
+        settings = {} if rounds is None else {"star": {"rounds": rounds}}
+        write_json(run / "config.json", {"recipe": "any", "config": settings})
         for folder in folders:
             (run / folder).mkdir(parents=True)
         return run
@@ -36,7 +39,7 @@ def run_directory(tmp_path):
 
 
 def test_a_run_directory_stands_for_its_last_rounds_checkpoint(run_directory):
-    run = run_directory(*(f"round-{i}/checkpoint" for i in (1, 9, 10, 2)), "round-11")
+    run = run_directory(*(f"round-{i}/checkpoint" for i in (1, 9, 10, 2)), "round-old", rounds=10)
     assert checkpoint_folder(str(run)) == str(run / "round-10" / "checkpoint")
 
 
@@ -45,10 +48,23 @@ def test_a_run_of_one_stage_stands_for_its_checkpoint(run_directory):
     assert checkpoint_folder(str(run)) == str(run / "checkpoint")
 
 
-def test_a_run_without_a_checkpoint_is_refused(run_directory):
-    run = run_directory("round-1")
-    with pytest.raises(ConfigError, match=r"no checkpoint; has the run finished\?"):
+def test_a_run_that_has_not_finished_is_refused(run_directory):
+    run = run_directory("round-1", rounds=3)
+    with pytest.raises(
+        ConfigError, match=r"without round-3/checkpoint, .*; run it again to go on$"
+    ):
         checkpoint_folder(str(run))
+
+
+def test_of_a_run_that_has_not_finished_the_last_round_is_named(run_directory):
+    run = run_directory("round-1/checkpoint", "round-2/checkpoint", "round-3", rounds=3)
+    with pytest.raises(ConfigError, match=r"without round-3.* is meant: .*run/round-2/checkpoint$"):
+        checkpoint_folder(str(run))
+
+
+def test_a_run_that_trains_nothing_is_refused(run_directory):
+    with pytest.raises(ConfigError, match=r"a run directory without checkpoint"):
+        checkpoint_folder(str(run_directory("judgements")))
 
 
 @pytest.mark.parametrize("model", ["org/model", str(BASE)])

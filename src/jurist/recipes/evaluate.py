@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from jurist.errors import ConfigError
-from jurist.recipes.open_judge import JudgeConfig, open_judge
+from jurist.recipes.open_judge import JudgeConfig, check_failure_rate, open_judge
 from jurist.recipes.readings import Readings, read_readings, write_readings
 from jurist.recipes.run import open_run, seconds_spent, stopwatch
 from jurist.recipes.sets import DataConfig, Sets, read_set, read_tests
@@ -36,6 +36,9 @@ class EvaluateConfig:
     train: str = ""
     """What the judge was trained on, if anything: checked for overlap with the test sets, and the
     bag-of-words shortcut is fitted on it."""
+
+    split: str = ""
+    """Split of a Hugging Face data set named by --train, if it has several."""
 
     test_split: str = ""
     """Split of Hugging Face data sets to test on, if they have several."""
@@ -68,6 +71,7 @@ class EvaluateConfig:
                 f"--baseline and the judge would both be called {self.method!r} in the report; "
                 f"give the judge another name with --method"
             )
+        check_failure_rate(self.max_failure_rate)
 
 
 def run_evaluate(config: EvaluateConfig) -> int:
@@ -96,13 +100,18 @@ def evaluate(config: EvaluateConfig) -> "Results":
     with open_run("evaluate", config) as run:
         data = DataConfig(
             train=config.train,
+            split=config.split,
             test_split=config.test_split,
             layout=config.layout,
             skip_bad=config.skip_bad,
             allow_overlap=config.allow_overlap,
         )
         sets = Sets(
-            train=read_set(config.train, data, output=run, name="train") if config.train else [],
+            train=(
+                read_set(config.train, data, output=run, name="train", split=config.split)
+                if config.train
+                else []
+            ),
             tests=read_tests(config.test, data, output=run),
         )
         sets.refuse_overlap(allow=config.allow_overlap)

@@ -11,7 +11,7 @@ from rich.console import Console
 from jurist.digest import canonical
 from jurist.judges import Ballot
 from jurist.recipes.evaluate import read_tests_with
-from jurist.recipes.open_judge import JudgeConfig
+from jurist.recipes.open_judge import JudgeConfig, check_failure_rate
 from jurist.recipes.run import open_run
 from jurist.recipes.sets import DataConfig, read_set
 from jurist.storage import write_text
@@ -44,6 +44,9 @@ class JudgeFileConfig:
     """Exit with 1, everything kept, if a greater share of the pairs has no verdict."""
 
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_failure_rate(self.max_failure_rate)
 
 
 def run_judge(config: JudgeFileConfig) -> int:

@@ -12,6 +12,7 @@ from jurist.engines.base import Engine, LogprobEngine
 from jurist.errors import ConfigError
 from jurist.formats import FormatName, make_format
 from jurist.judges import BothOrders, DirectJudge, Judge, PairwiseJudge, ScoredJudge
+from jurist.recipes.run import read_run_config
 from jurist.types import Sampling
 
 SERVED_CHUNK = 64
@@ -151,20 +152,41 @@ def _generative(engine: Engine, name: FormatName, config: JudgeConfig, *, seed: 
     return OpenJudge(judge=judge, kind="reasoning", format=name, votes=config.voting.votes)
 
 
+def check_failure_rate(allowed: float) -> None:
+    """Refuse a `max_failure_rate` that is no share: 5 is no way to say 5 %.
+
+    Raises:
+        ConfigError: If it is not from 0 to 1.
+    """
+    if not 0 <= allowed <= 1:
+        raise ConfigError(f"--max-failure-rate is a share, from 0 to 1; got {allowed}")
+
+
 def checkpoint_folder(model: str) -> str:
-    """The checkpoint a model name stands for: a run directory stands for its last checkpoint."""
-    folder = Path(model)
-    if (folder / "run.lock").exists():
-        rounds = sorted(folder.glob("round-*/checkpoint"), key=lambda path: _round_of(path.parent))
-        found = [*rounds, *folder.glob("checkpoint")]
-        if not found:
-            raise ConfigError(f"{model}: a run directory with no checkpoint; has the run finished?")
-        return str(found[-1])
-    return model
+    """The checkpoint a model name stands for: a run directory stands for its last checkpoint.
+
+    Raises:
+        ConfigError: If a run has not come to its last checkpoint: which round is meant is then to
+            be said.
+    """
+    run = Path(model)
+    if not (run / "run.lock").exists():
+        return model
+    rounds = read_run_config(run / "config.json")["config"].get("star", {}).get("rounds")
+    last = run / "checkpoint" if rounds is None else last_of(run, rounds)
+    if last.exists():
+        return str(last)
+    found = [path for number in range(1, rounds or 1) if (path := last_of(run, number)).exists()]
+    raise ConfigError(
+        f"{model}: a run directory without {last.relative_to(run)}, so the run has not finished; "
+        f"run it again to go on"
+        + (f", or name the round that is meant: {found[-1]}" if found else "")
+    )
 
 
-def _round_of(folder: Path) -> int:
-    return int(folder.name.removeprefix("round-"))
+def last_of(run: Path, number: int) -> Path:
+    """The checkpoint that a round of a STaR run ends in."""
+    return run / f"round-{number}" / "checkpoint"
 
 
 def read_card(folder: str) -> dict[str, Any]:
