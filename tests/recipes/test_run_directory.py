@@ -110,6 +110,31 @@ def test_a_directory_that_was_moved_goes_on(tmp_path):
         assert run == tmp_path / "there"
 
 
+def test_a_folder_of_runs_that_was_moved_with_its_data_goes_on(tmp_path):
+    def asked(folder, **changes):
+        data = {"train": f"{folder}/data/train.jsonl", "test": (f"exam={folder}/data/exam.jsonl",)}
+        return config(folder / "judge", **{**data, **changes})
+
+    with open_run("evaluate", asked(tmp_path / "here")) as run:
+        (run / "judgements").mkdir()
+    (tmp_path / "here").rename(tmp_path / "there")
+    with open_run("evaluate", asked(tmp_path / "there")) as run:
+        assert run == tmp_path / "there" / "judge"
+    for changes, said in (
+        ({"train": f"{tmp_path}/else/train.jsonl"}, "train = .*there/data/train.jsonl"),
+        ({"test": (f"exam={tmp_path}/there/data/more.jsonl",)}, "test = .*there/data/exam.jsonl"),
+        (
+            {"test": (f"test={tmp_path}/there/data/exam.jsonl",)},
+            "test = .*exam=.*asked for .*test=",
+        ),
+    ):
+        with (
+            pytest.raises(ConfigError, match=f"holds a run with {said}"),
+            open_run("evaluate", asked(tmp_path / "there", **changes)),
+        ):
+            pass
+
+
 @pytest.mark.parametrize(
     "content", ["", "{", "[]", "{}", '{"recipe": "x"}', '{"recipe": "x", "config": []}', "\udcff"]
 )

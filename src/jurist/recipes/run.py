@@ -121,7 +121,11 @@ def _refuse_other(path: Path, held: dict[str, Any], asked: dict[str, Any]) -> No
             f"{path.parent}: holds a run of {held['recipe']}, not of {asked['recipe']}; "
             f"give another --output"
         )
-    was, now = _settings(held["config"]), _settings(asked["config"])
+    now = _settings(asked["config"])
+    was = {
+        name: _moved(value, held["config"].get("output"), asked["config"].get("output"))
+        for name, value in _settings(held["config"]).items()
+    }
     for name in sorted({**was, **now}):
         # The directory may have been moved since; where it lies does not change what it holds.
         if name != "output" and was.get(name, _UNKNOWN) != now.get(name, _UNKNOWN):
@@ -130,6 +134,27 @@ def _refuse_other(path: Path, held: dict[str, Any], asked: dict[str, Any]) -> No
                 f"asked for {now.get(name, _UNKNOWN)!r}; "
                 f"give another --output, or the same settings to go on with it"
             )
+
+
+def _moved(value: object, was: object, now: object) -> object:
+    """A setting as it would be, had its run always lain where it lies now.
+
+    What a setting names in the folder around the run (a quickstart's data) moved with that folder.
+    """
+    if isinstance(value, list):
+        return [_moved(item, was, now) for item in cast(list[object], value)]
+    if not (isinstance(value, str) and isinstance(was, str) and isinstance(now, str)):
+        return value
+    around, name, path = Path(was).parent, *_name_and_path(value)
+    if around == Path() or not Path(path).is_relative_to(around):
+        return value
+    return name + str(Path(now).parent / Path(path).relative_to(around))
+
+
+def _name_and_path(source: str) -> tuple[str, str]:
+    """NAME= and PATH of a source, the first empty if it has no name."""
+    name, separator, path = source.rpartition("=")
+    return name + separator, path
 
 
 _UNKNOWN = "no such setting"
