@@ -268,7 +268,7 @@ def test_a_served_model_is_judged_with_and_evaluated_without_torch(tmp_path, pai
     evaluated = jurist("evaluate", *asked, "--test", pairs, "--output", tmp_path / "evaluated")
     assert evaluated.returncode == 0, evaluated.stderr
     lines = (tmp_path / "judged" / "verdicts.jsonl").read_text().splitlines()
-    votes = {"chosen": 2, "rejected": 2, "tie": 0, "failed": 0}
+    votes = {"chosen": 2, "rejected": 2, "tie": 0, "failed": 0, "possible": 4}
     assert [json.loads(line)["votes"] for line in lines] == [votes] * 6
     page = (tmp_path / "evaluated" / "report.html").read_text("utf-8")
     assert page.startswith("<!doctype html>") and "</html>" in page and "127.0.0.1" not in page

@@ -28,8 +28,11 @@ FIRST, SECOND = (
 
 def ballot(*outcomes: Verdict | Failure, probability: float | None = None) -> Ballot:
     return Ballot.of(
-        Judgement(text="", outcome=outcome, probability=probability, num_tokens=5)
-        for outcome in outcomes
+        (
+            Judgement(text="", outcome=outcome, probability=probability, num_tokens=5)
+            for outcome in outcomes
+        ),
+        num_unasked=3,
     )
 
 
@@ -45,7 +48,7 @@ def test_places_are_mapped_back_to_columns_whichever_was_shown_first(tie):
         "failure": None,
         "probability": 0.6,
         "flip": None,
-        "votes": {"chosen": 2, "rejected": 1, "tie": 1, "failed": 1},
+        "votes": {"chosen": 2, "rejected": 1, "tie": 1, "failed": 1, "possible": 8},
         "num_tokens": 25,
     }
     assert shown_second == {
@@ -53,7 +56,7 @@ def test_places_are_mapped_back_to_columns_whichever_was_shown_first(tie):
         "id": SECOND,
         "preferred": "rejected",
         "probability": pytest.approx(0.4),
-        "votes": {"chosen": 1, "rejected": 2, "tie": 1, "failed": 1},
+        "votes": {"chosen": 1, "rejected": 2, "tie": 1, "failed": 1, "possible": 8},
     }
 
 
@@ -65,7 +68,7 @@ def test_ties_and_failures_are_neither_column(id):
     failed = verdict_line(pair, ballot(Failure.TRUNCATED), seed=0)
     assert (failed["preferred"], failed["probability"]) == (None, None)
     assert failed["failure"] == "truncated"
-    assert failed["votes"] == {"chosen": 0, "rejected": 0, "tie": 0, "failed": 1}
+    assert failed["votes"] == {"chosen": 0, "rejected": 0, "tie": 0, "failed": 1, "possible": 4}
 
 
 @given(
@@ -129,7 +132,7 @@ def test_a_file_is_judged_pair_by_pair_in_its_order(tmp_path, write_rows, script
     assert {line["preferred"] for line in lines(straight)} == {"chosen"}
     assert {line["preferred"] for line in lines(turned)} == {"rejected"}
     for one, other in zip(lines(straight), lines(turned), strict=True):
-        assert one["votes"] == {"chosen": 4, "rejected": 0, "tie": 0, "failed": 0}
+        assert one["votes"] == {"chosen": 4, "rejected": 0, "tie": 0, "failed": 0, "possible": 4}
         assert one["probability"] == pytest.approx(1 - other["probability"])
         assert one["flip"] is False
 

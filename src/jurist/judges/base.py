@@ -27,7 +27,7 @@ class Judge(Protocol):
         ...
 
 
-class SamplingJudge(Protocol):
+class SamplingJudge(Judge, Protocol):
     """A judge whose judgements are numbered samples, so that it can be asked for some of them."""
 
     @property

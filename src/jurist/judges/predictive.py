@@ -74,10 +74,11 @@ def outlook(given: OrderVotes, swapped: OrderVotes, num_left: int) -> Outlook:
     # One form for all that are alike but for names and orders, so that they agree to the last bit.
     one, other = sorted((votes.first, votes.second, votes.neither) for votes in (given, swapped))
     mirror = sorted((votes.second, votes.first, votes.neither) for votes in (given, swapped))
-    if [one, other] <= mirror:
-        return _outlook(one, other, num_left)
-    first, second, even = _outlook(mirror[0], mirror[1], num_left)
-    return Outlook(first=second, second=first, even=even)
+    first, second, even = _outlook(*min((one, other), (mirror[0], mirror[1])), num_left)
+    if [one, other] == mirror:
+        # Neither response is ahead in anything: rounding must not put one there.
+        first = second = (first + second) / 2.0
+    return Outlook(first, second, even) if [one, other] <= mirror else Outlook(second, first, even)
 
 
 def probability_of_change(given: OrderVotes, swapped: OrderVotes, num_left: int) -> float:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from jurist.evaluation import Estimate
 from jurist.reports.results import JudgedRow, Results
-from jurist.reports.table import NONE, row_name, signed_with_interval, with_interval
+from jurist.reports.table import NONE, percent, row_name, signed_with_interval, with_interval
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,6 +27,7 @@ def sections(results: Results) -> list[Section]:
     """
     every = [
         _comparisons(results),
+        _stopping(results),
         *(_categories(results, split) for split in dict.fromkeys(r.split for r in results.rows)),
         _data(results),
         Section(
@@ -70,6 +71,41 @@ def _comparisons(results: Results) -> Section:
                 "< 0.0001" if row.paired.p_value < 0.0001 else f"{row.paired.p_value:.4f}",
             )
             for row in results.comparisons
+        ),
+    )
+
+
+def _stopping(results: Results) -> Section:
+    return Section(
+        title="Stopping early",
+        text="What early-stopped voting gives on the same votes, replayed: a pair is read on only "
+        "while the probability that all votes would give another verdict is above the one allowed. "
+        "The last column is the accuracy of all votes.",
+        headings=(
+            "method",
+            "split",
+            "allowed",
+            "verdict of all votes, % [95 %]",
+            "votes cast, % [95 %]",
+            "votes",
+            "tokens / pair",
+            "accuracy % [95 %]",
+            "of all votes, %",
+        ),
+        cells=tuple(
+            (
+                row_name(row, results),
+                row.split,
+                f"{point.stop_at:g}",
+                with_interval(point.same),
+                with_interval(point.share),
+                f"{point.votes:.1f}",
+                f"{point.tokens:,.0f}",
+                with_interval(point.accuracy),
+                percent(row.agreement.accuracy.value),
+            )
+            for row in results.rows
+            for point in row.stopping
         ),
     )
 
