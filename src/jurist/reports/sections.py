@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from jurist.evaluation import Estimate
 from jurist.reports.results import JudgedRow, Results
-from jurist.reports.table import NONE, percent, row_name, signed_with_interval, with_interval
+from jurist.reports.table import NONE, row_name, signed_with_interval, with_interval
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,7 +80,7 @@ def _stopping(results: Results) -> Section:
         title="Stopping early",
         text="What early-stopped voting gives on the same votes, replayed: a pair is read on only "
         "while the probability that all votes would give another verdict is above the one allowed. "
-        "The last column is the accuracy of all votes.",
+        "With 0 allowed the verdicts are those of all votes.",
         headings=(
             "method",
             "split",
@@ -90,7 +90,6 @@ def _stopping(results: Results) -> Section:
             "votes",
             "tokens / pair",
             "accuracy % [95 %]",
-            "of all votes, %",
         ),
         cells=tuple(
             (
@@ -102,7 +101,6 @@ def _stopping(results: Results) -> Section:
                 f"{point.votes:.1f}",
                 f"{point.tokens:,.0f}",
                 with_interval(point.accuracy),
-                percent(row.agreement.accuracy.value),
             )
             for row in results.rows
             for point in row.stopping
