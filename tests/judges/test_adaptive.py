@@ -1,6 +1,7 @@
 """Early-stopped voting: what it may and may not change."""
 
 import itertools
+import math
 import random
 
 import pytest
@@ -150,6 +151,49 @@ def test_no_more_is_expected_to_differ_than_allowed_if_shares_are_as_the_prior_h
         assert differs == pytest.approx(expected, abs=1e-12)
         assert differs <= stop_at
     assert differs > 0.05
+
+
+def differing(share: float, votes: int, stop_at: float) -> tuple[float, float]:
+    """Of a judge that takes the first with this probability in any reading: the shares of verdicts
+    that differ from those of all votes and of votes cast, over all that may come."""
+
+    def binomial(count: int) -> list[float]:
+        return [
+            math.comb(count, k) * share**k * (1 - share) ** (count - k) for k in range(count + 1)
+        ]
+
+    def sign(number: int) -> int:
+        return (number > 0) - (number < 0)
+
+    reached, differ, cast = {(0, 0, 0): 1.0}, 0.0, 0.0
+    while reached:
+        # The fewest votes first: whatever leads to a state has then been counted.
+        count, given, swapped = min(reached)
+        chance = reached.pop((count, given, swapped))
+        orders = OrderVotes(given, count - given), OrderVotes(swapped, count - swapped)
+        lead, left = 2 * (given + swapped - count), votes - count
+        if more := next_votes(*orders, left, stop_at):
+            chances = list(enumerate(binomial(more)))
+            for (one, weight), (other, other_weight) in itertools.product(chances, repeat=2):
+                place = (count + more, given + one, swapped + other)
+                reached[place] = reached.get(place, 0.0) + chance * weight * other_weight
+        else:
+            cast += chance * count / votes
+            differ += chance * sum(
+                weight
+                for first, weight in enumerate(binomial(2 * left))
+                if sign(lead + 2 * (first - left)) != sign(lead)
+            )
+    return differ, cast
+
+
+@pytest.mark.parametrize(
+    ("share", "differ", "cast"), [(0.5, 0.022, 0.81), (0.6, 0.013, 0.72), (0.8, 0.0004, 0.36)]
+)
+def test_the_worst_judge_is_a_coin_and_docs_say_how_bad_it_is(share, differ, cast):
+    # docs/methods.md
+    found = differing(share, votes=16, stop_at=0.01)
+    assert found == (pytest.approx(differ, abs=5e-4), pytest.approx(cast, abs=5e-3))
 
 
 def test_rounds_are_few_and_ask_for_whole_groups(make_rolled):

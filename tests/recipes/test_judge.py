@@ -82,7 +82,9 @@ def test_swapping_the_columns_swaps_the_line(id, seed, outcomes, probability):
     other = dataclasses.replace(pair, chosen=pair.rejected, rejected=pair.chosen)
     votes = ballot(*outcomes, probability=probability)
     # The same place holds the other response now, so the same judge says the opposite of it.
-    opposite = Ballot.of(judgement.mapped_back() for judgement in votes.judgements)
+    opposite = Ballot.of(
+        (judgement.mapped_back() for judgement in votes.judgements), num_unasked=votes.num_unasked
+    )
     line, swapped = verdict_line(pair, votes, seed=seed), verdict_line(other, opposite, seed=seed)
     exchanged = {"chosen": "rejected", "rejected": "chosen"}
     assert swapped["preferred"] == exchanged.get(line["preferred"], line["preferred"])
@@ -164,3 +166,27 @@ def test_a_path_in_brackets_is_said_as_it_is(tmp_path, write_rows, scripted, cap
     assert (
         f"1 pairs judged, 0 without a verdict: {run / 'verdicts.jsonl'}" in capsys.readouterr().out
     )
+
+
+@pytest.mark.parametrize(
+    ("settings", "cast"),
+    # 8 votes of each order: certain after 5; at one in a hundred 3, at a mean of 4 votes 2.
+    [({}, 16), ({"stop_at": 0.0}, 10), ({"stop_at": 0.01}, 6), ({"mean_votes": 4.0}, 4)],
+)
+def test_votes_are_stopped_and_budgeted_as_asked(tmp_path, write_rows, scripted, settings, cast):
+    rows = [{"id": f"{i}", "prompt": f"q{i}", "chosen": "xxxx", "rejected": "yy"} for i in range(6)]
+    judge = JudgeConfig(
+        model="m", base_url="http://scripted", voting=VotingConfig(votes=8, **settings)
+    )
+    output = tmp_path / "judged"
+    run_judge(JudgeFileConfig(judge=judge, pairs=str(write_rows(*rows)), output=output))
+    assert {line["preferred"] for line in lines(output)} == {"chosen"}
+    for line in lines(output):
+        assert line["votes"] == {
+            "chosen": cast,
+            "rejected": 0,
+            "tie": 0,
+            "failed": 0,
+            "possible": 16,
+        }
+    assert len(scripted) == 6 * cast

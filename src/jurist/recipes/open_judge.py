@@ -46,13 +46,12 @@ class VotingConfig:
     """Longest judgement, in tokens. One that is cut is a failure, and is counted."""
 
     stop_at: float | None = None
-    """Stop voting on a pair once the probability that all votes would give another verdict is no
-    greater than this: 0.01, say, or 0 to stop only where no vote can change it. None: every pair
-    gets all votes."""
+    """Stop voting on a pair once all votes would give another verdict with at most this
+    probability, such as 0.01; at 0, once no vote can change it. None: never."""
 
     mean_votes: float | None = None
-    """Votes of a pair on average, both orders together, spent where the verdict is most open. None:
-    no such budget."""
+    """Votes of a pair on average, both orders together, spent where the verdict is open.
+    None: no budget."""
 
     def __post_init__(self) -> None:
         # The same bounds as the engine's, said before any model is loaded.
