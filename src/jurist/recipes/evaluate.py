@@ -175,7 +175,13 @@ def read_tests_with(
             for name, preferences in missing.items():
                 with stopwatch(run, f"judge/{name}"):
                     shown = [preference.shown(seed).comparison for preference in preferences]
-                    write_readings(paths[name], preferences, opened.judge(shown), seed=seed)
+                    write_readings(
+                        paths[name],
+                        preferences,
+                        opened.judge(shown),
+                        num_possible=opened.num_possible,
+                        seed=seed,
+                    )
     return kept_readings(run, tests)
 
 

@@ -59,7 +59,11 @@ def run_judge(config: JudgeFileConfig) -> int:
         data = DataConfig(train="", layout=config.layout, skip_bad=config.skip_bad)
         pairs = read_set(config.pairs, data, output=run, name="pairs", split=config.split)
         readings = read_tests_with(config.judge, {"pairs": pairs}, run=run, seed=config.seed)
-        ballots = [Ballot.of(judgements) for judgements in readings["pairs"].judgements]
+        found = readings["pairs"]
+        ballots = [
+            Ballot.of(judgements, num_unasked=num_unasked)
+            for judgements, num_unasked in zip(found.judgements, found.num_unasked, strict=True)
+        ]
         lines = [
             canonical(verdict_line(pair, ballot, seed=config.seed))
             for pair, ballot in zip(pairs, ballots, strict=True)
@@ -100,6 +104,7 @@ def verdict_line(pair: Preference, ballot: Ballot, *, seed: int) -> dict[str, ob
             "rejected": ballot.second if chosen_first else ballot.first,
             "tie": ballot.ties,
             "failed": ballot.num_failures,
+            "possible": ballot.num_possible,
         },
         "num_tokens": ballot.num_tokens,
     }

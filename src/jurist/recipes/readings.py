@@ -1,7 +1,8 @@
 """Judgements of a set of preferences, kept in a file: what a judge said, pair by pair.
 
-One line per preference: its id, the digest of its content, the seed that drew the places, and
-every judgement in terms of `preference.shown(seed).comparison`.
+One line per preference: its id, the digest of its content, the seed that drew the places, every
+judgement in terms of `preference.shown(seed).comparison`, and how many more were possible and not
+asked for.
 """
 
 import gzip
@@ -25,6 +26,9 @@ class Readings:
     judgements: list[list[Judgement]]
     """One list per preference, in the set's order."""
 
+    num_unasked: list[int]
+    """For each preference, the judgements that were possible and not asked for."""
+
     seed: int
     """Drew the places that the judgements speak of."""
 
@@ -34,9 +38,18 @@ def write_readings(
     preferences: Sequence[Preference],
     judgements: Sequence[Sequence[Judgement]],
     *,
+    num_possible: int,
     seed: int,
 ) -> None:
-    """Write the judgements of a set of preferences; the same judgements give the same bytes."""
+    """Write the judgements of a set of preferences; the same judgements give the same bytes.
+
+    Args:
+        path: Where to.
+        preferences: What was judged. Length N.
+        judgements: What the judge said of each. Length N.
+        num_possible: Judgements that each could have had.
+        seed: Drew the places that the judgements speak of.
+    """
     lines = [
         canonical(
             {
@@ -44,6 +57,7 @@ def write_readings(
                 "digest": digest(preference),
                 "seed": seed,
                 "judgements": [asdict(judgement) for judgement in found],
+                "num_unasked": num_possible - len(found),
             }
         )
         for preference, found in zip(preferences, judgements, strict=True)
@@ -66,6 +80,7 @@ def read_readings(path: Path, preferences: Sequence[Preference]) -> Readings:
         rows: list[dict[str, Any]] = [json.loads(line) for line in text.strip("\n").split("\n")]
         digests = [row["digest"] for row in rows]
         judgements = [[_judgement(found) for found in row["judgements"]] for row in rows]
+        num_unasked: list[int] = [row["num_unasked"] for row in rows]
         seed: int = rows[0]["seed"]
     except (OSError, EOFError, ValueError, TypeError, KeyError, zlib.error) as error:
         raise StoreError(f"{path}: damaged ({error!r}); delete it and run again") from error
@@ -74,7 +89,7 @@ def read_readings(path: Path, preferences: Sequence[Preference]) -> Readings:
             f"{path}: judgements of other pairs than the test set holds now; "
             f"give another --output, or the test set as it was"
         )
-    return Readings(judgements=judgements, seed=seed)
+    return Readings(judgements=judgements, num_unasked=num_unasked, seed=seed)
 
 
 def _judgement(values: dict[str, Any]) -> Judgement:
