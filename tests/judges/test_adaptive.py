@@ -15,6 +15,7 @@ from jurist.judges import (
     OrderVotes,
     PairwiseJudge,
     ballots,
+    counted,
     next_votes,
     probability_of_change,
 )
@@ -74,6 +75,20 @@ def test_a_failure_uses_up_a_vote_that_could_have_changed_the_verdict(make_recor
     one, other = Adaptive(judge, stop_at=0.0)(shown)
     assert [len(one), len(other)] == [6, 6]
     assert Ballot.of(other).num_failures == 1
+
+
+def test_votes_are_counted_by_what_they_say():
+    readings = [
+        Judgement(text="", outcome=outcome)
+        for outcome in (FIRST, FIRST, FIRST, SECOND, SECOND, TIE, *Failure)
+    ]
+    assert counted(readings) == OrderVotes(first=3, second=2, ties=1, failures=len(Failure))
+    assert counted([]) == OrderVotes()
+    # A failure says that votes of this order may fail, too: the lead is then safer.
+    lead = OrderVotes(first=2)
+    assert probability_of_change(lead._replace(failures=6), lead, 4) < probability_of_change(
+        lead, lead, 4
+    )
 
 
 @pytest.mark.parametrize("stop_at", ALLOWED)

@@ -31,6 +31,17 @@ def test_no_more_is_spent_than_the_budget_and_all_of_it_where_it_can_be(
     assert all(judged)
 
 
+@pytest.mark.parametrize("mean", [2, 2.2, 3, 5, 8])
+def test_a_comparison_that_is_there_twice_is_paid_for_twice(make_rolled, mean):
+    judge, shown = make_rolled(12, 6, seed=8)
+    shown = shown * 2 + shown[:5]
+    judged = Budgeted(judge, mean_votes=mean)(shown)
+    spent = sum(map(len, judged))
+    # What is left over is less than the next one of three would cost.
+    assert mean * len(shown) - 6 < spent <= mean * len(shown)
+    assert judged[:12] == judged[12:24]
+
+
 @pytest.mark.parametrize("mean", [2, 3, 5, 8.5, 12])
 def test_both_orders_have_as_many_votes_and_they_are_the_first_ones(make_rolled, mean):
     judge, shown = make_rolled(30, 8, seed=1)

@@ -65,6 +65,13 @@ def test_probabilities_add_up_and_know_no_names_and_no_orders(given_order, swapp
     assert outlook(swapped, given_order, num_left) == found
 
 
+@pytest.mark.parametrize("num_left", range(1, 30))
+def test_where_neither_response_is_ahead_in_anything_rounding_puts_none_there(num_left):
+    for one in (OrderVotes(first=1), OrderVotes(first=5, second=2, ties=1)):
+        found = outlook(one, one._replace(first=one.second, second=one.first), num_left)
+        assert found.first == found.second
+
+
 @given(counts, counts, st.integers(0, 12))
 @settings(deadline=None)
 def test_a_change_is_impossible_exactly_where_no_votes_could_make_one(

@@ -35,7 +35,8 @@ class Adaptive:
     does a comparison without any verdict, with any `stop_at`.
 
     **Rounds.** A round asks for as many votes as would have to be cast, all for the leader, before
-    the rule could end the sampling: few rounds, and hardly a vote more than one by one.
+    the rule could end the sampling: each comparison's prompt is read in few rounds, and hardly a
+    vote more is cast than one by one.
 
     What comes out for one comparison depends on that comparison and its samples alone, and a
     ballot's judgements are the first of those that `BothOrders(judge)` gives. Rounds go by sample
@@ -65,14 +66,17 @@ class Adaptive:
         polling = Polling(self.judge, comparisons)
         still_open = polling.comparisons
         while still_open:
+            # Those with the fewest votes, so that all who ever come to that number ask together.
+            fewest = min(map(polling.num_cast, still_open))
             more = {
                 comparison: next_votes(
                     *polling.votes(comparison), polling.num_left(comparison), self.stop_at
                 )
                 for comparison in still_open
+                if polling.num_cast(comparison) == fewest
             }
-            still_open = [comparison for comparison, count in more.items() if count]
-            polling.ask({comparison: more[comparison] for comparison in still_open})
+            polling.ask({comparison: count for comparison, count in more.items() if count})
+            still_open = [comparison for comparison in still_open if more.get(comparison) != 0]
         return [polling.judgements(comparison) for comparison in comparisons]
 
 
