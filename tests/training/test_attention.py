@@ -79,6 +79,14 @@ def test_both_ways_give_the_output_and_gradients_of_the_whole_mask(shapes, windo
             torch.testing.assert_close(one, other, rtol=1e-4, atol=2e-5)
 
 
+@pytest.mark.parametrize("shapes", [[Tree(6)], [Tree(4, (2, 2))], [Tree(1, (6, 6))]])
+def test_a_window_ends_where_it_says_though_one_token_only_is_beyond_it(shapes):
+    forest = Forest(shapes, CPU)
+    inputs = states(forest.num_tokens)
+    found = _TreeAttention.apply(*inputs, forest, 1.0, 5)
+    torch.testing.assert_close(found, plain(*inputs, oracle(shapes, 5), 1.0))
+
+
 def test_scores_of_any_size_leave_no_trace_of_padding():
     # Lengths apart, so that rows are padded; scores of hundreds, whose exponentials overflow.
     forest = Forest([Tree(30, (20, 3)), Tree(25, (14, 7, 2)), Tree(29, (5, 18))], CPU)

@@ -248,8 +248,7 @@ class _TreeAttention(torch.autograd.Function):
             _heads(_spare(value), group),
         )
         output = torch.zeros_like(queries)
-        # The spare row that stands for padding weighs nothing in the backward pass.
-        lse = torch.full((size + 1, num_heads), -_SHUT)
+        lse = torch.zeros(size + 1, num_heads)
         for part in forest.own:
             found, sums = _flash(
                 _rows(queries, part.queries),
@@ -278,8 +277,6 @@ class _TreeAttention(torch.autograd.Function):
             merged += output[part.queries].float() * (own - both).exp()[..., None]
             output[part.queries] = merged.to(output.dtype)
             lse[part.queries] = both
-        output[size] = 0
-        lse[size] = -_SHUT
         ctx.save_for_backward(query, key, value, output, lse)
         ctx.settings = (forest, scale, window)
         return output[:size]
@@ -326,7 +323,11 @@ class _TreeAttention(torch.autograd.Function):
 
 
 def _spare(packed: Tensor) -> Tensor:
-    """With one row of zeros more, which padding reads and writes."""
+    """With one row of zeros more, which padding reads and writes.
+
+    A query of zeros has scores of zero and weights below 1, and its gradient is zero: whatever it
+    meets, nothing of it comes out.
+    """
     return F.pad(packed, (0, 0, 0, 0, 0, 1))
 
 
