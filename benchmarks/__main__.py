@@ -1,7 +1,8 @@
-"""`make bench`: the benchmarks that take minutes. Those that take longer are run by name.
+"""`make bench`: the benchmarks that take minutes. `make bench ONLY=NAME` runs one by its name.
 
 python -m benchmarks.sampling      replies per second, against transformers' generate
 python -m benchmarks.training      tokens per second of each method's training
+python -m benchmarks.against_trl   training on long prompts, against TRL; names below
 python -m benchmarks.tuning        learning rates, on validation pairs (about 20 minutes)
 python -m benchmarks.robustness    STaR-DPO on three seeds and three bases (about 25 minutes)
 """
@@ -9,6 +10,28 @@ python -m benchmarks.robustness    STaR-DPO on three seeds and three bases (abou
 import subprocess
 import sys
 
-for name in ("sampling", "training"):
-    print(f"== benchmarks.{name}", flush=True)
-    subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=True)
+PROGRAMS = {
+    "dpo": "benchmarks.against_trl",
+    "sft-8": "benchmarks.against_trl",
+    "bradley-terry": "benchmarks.against_trl",
+}
+"""Module of each benchmark that is run by name. It is given `--name NAME`, and its last line is
+one JSON object."""
+
+
+def main() -> None:
+    """Run the one named first on the command line with the flags after it, or those of minutes."""
+    if len(sys.argv) == 1:
+        for module in ("sampling", "training"):
+            print(f"== benchmarks.{module}", flush=True)
+            subprocess.run([sys.executable, "-m", f"benchmarks.{module}"], check=True)
+        return
+    name, *flags = sys.argv[1:]
+    if name not in PROGRAMS:
+        raise SystemExit(f"no benchmark is named {name!r}; there are {', '.join(PROGRAMS)}")
+    command = [sys.executable, "-m", PROGRAMS[name], "--name", name, *flags]
+    raise SystemExit(subprocess.run(command, check=False).returncode)
+
+
+if __name__ == "__main__":
+    main()
