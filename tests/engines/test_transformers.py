@@ -24,7 +24,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 
 from jurist.engines import transformers as engine_module
 from jurist.engines.base import Engine, LogprobEngine, sample_seed
-from jurist.engines.decoding import uniforms
+from jurist.engines.drawing import uniforms
 from jurist.engines.shared_prefix import supported
 from jurist.engines.transformers import TransformersEngine
 from jurist.errors import DataError
