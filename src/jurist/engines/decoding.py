@@ -123,9 +123,9 @@ class _Rows:
         stopped = torch.isin(tokens, stops)
         over = (stopped | (self.lengths == self.limits)).nonzero()[:, 0]
         return [
-            Ended(*self.starts[row], written[:length], logp, has_stopped)
-            for row, written, length, logp, has_stopped in zip(
-                over.tolist(),
+            Ended(start.prompt, start.sample, written[:length], logp, has_stopped)
+            for start, written, length, logp, has_stopped in zip(
+                [self.starts[row] for row in over.tolist()],
                 self.tokens[over].tolist(),
                 self.lengths[over].tolist(),
                 self.logps[over].tolist(),
