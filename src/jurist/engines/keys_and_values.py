@@ -1,4 +1,4 @@
-"""What decoding holds in memory: keys and values of prompts, once each, and of replies as they grow.
+"""What decoding holds in memory: keys and values of prompts, and of replies as they grow.
 
 Dimension key: R = replies, K = heads of keys and values, L = tokens of a prompt, D = width of a
 head.
@@ -7,6 +7,9 @@ head.
 from collections.abc import Sequence
 
 from torch import Tensor
+
+KEEP_SHARE = 0.75
+"""A wave moves to less memory when its replies need no more than this share of it."""
 
 
 class Prefix:
@@ -29,6 +32,7 @@ class Wave:
             room: Most tokens that one of them is stepped over.
         """
         self.prompts = prompts
+        self._capacity = len(prompts)
         self.room = room
         self.length = 0
         self.keys: list[Tensor] = []  # each [R, K, room, D]
@@ -46,6 +50,9 @@ class Wave:
     def keep(self, rows: Sequence[int]) -> list[int]:
         """Drop all replies but some; the last ones take the places of those dropped.
 
+        Memory is given back when a quarter of it is no longer needed, so what is held is at most a
+        third more than what the replies that go on may grow to.
+
         Args:
             rows: Places of those kept, ascending.
 
@@ -53,16 +60,25 @@ class Wave:
             The places as they were of the replies as they now stand.
         """
         count = len(rows)
-        order = [row for row in rows if row < count]
-        movers = rows[len(order) :]
-        holes = sorted(set(range(count)).difference(order))
+        staying = [row for row in rows if row < count]
+        movers = list(rows[len(staying) :])
+        holes = sorted(set(range(count)).difference(staying))
         order = list(range(count))
         for hole, mover in zip(holes, movers, strict=True):
             order[hole] = mover
+        shrinks = count <= KEEP_SHARE * self._capacity
         for held in (self.keys, self.values):
             for layer, tensor in enumerate(held):
-                if movers:
-                    tensor[holes, :, : self.length] = tensor[list(movers), :, : self.length]
-                held[layer] = tensor[:count]
+                # Beyond this nothing was written yet.
+                written = tensor[:, :, : self.length]
+                if shrinks:
+                    held[layer] = tensor.new_empty(count, *tensor.shape[1:])
+                    held[layer][:, :, : self.length] = written[order]
+                else:
+                    if movers:
+                        written[holes] = written[movers]
+                    held[layer] = tensor[:count]
+        if shrinks:
+            self._capacity = count
         self.prompts = [self.prompts[row] for row in order]
         return order
