@@ -87,6 +87,19 @@ def test_a_verdict_is_as_likely_alone_and_among_64_others(engine):
         np.testing.assert_allclose(scores[place], alone, rtol=0, atol=ATOL)
 
 
+@pytest.mark.gpu
+def test_an_accelerator_gives_the_votes_that_the_processor_gives(engine):
+    expected = engine.generate([NEEDLE, *HAY], SAMPLING)
+    scores = engine.score(HAY, [["[[A]]", "[[B]]"]] * len(HAY))
+    engine.model.to("cuda")
+    found = engine.generate([NEEDLE, *HAY], SAMPLING)
+    for votes, like in zip(found, expected, strict=True):
+        assert not differ(like, [votes])
+    np.testing.assert_allclose(
+        engine.score(HAY, [["[[A]]", "[[B]]"]] * len(HAY)), scores, rtol=0, atol=ATOL
+    )
+
+
 class TestControls:
     def test_a_seed_that_depends_on_the_batch_is_noticed(self, engine, monkeypatch):
         calls = itertools.count()

@@ -361,14 +361,16 @@ class TestCompletions:
         assert not any(0 in prompts for over, prompts in rows if over)
 
     @pytest.mark.parametrize("budget", [60, 300, 100_000])
-    def test_what_is_enough_does_not_depend_on_the_budget(self, make_engine, budget):
+    @pytest.mark.parametrize("name", ["llama", "gpt-neox"])
+    def test_what_is_enough_does_not_depend_on_the_budget(self, make_engine, name, budget):
         sampling = Sampling(num_samples=12, max_tokens=16, seed=3)
-        whole = make_engine().generate(PROMPTS, sampling)
+        whole = make_engine(CONFIGS[name]).generate(PROMPTS, sampling)
 
         def enough(completions) -> bool:
             return sum(c.finish_reason == "stop" for c in completions) >= 3
 
-        found = make_engine(max_batch_tokens=budget).generate(PROMPTS, sampling, enough)
+        engine = make_engine(CONFIGS[name], max_batch_tokens=budget)
+        found = engine.generate(PROMPTS, sampling, enough)
         for few, row in zip(found, whole, strict=True):
             runs = (n for n in range(1, 13) if enough(row[:n]))
             assert [c.text for c in few] == [c.text for c in row][: next(runs, 12)]
