@@ -1,6 +1,6 @@
 """The interfaces between this package and whatever runs a model."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Protocol, runtime_checkable
 
 from jurist.digest import derive_seed
@@ -30,16 +30,43 @@ class Engine(Protocol):
             prompts: What to reply to.
             sampling: How many, how, and from which seed.
             enough: Asked with one prompt's completions so far; True means that no more are wanted
-                for it. An engine may ask as often or as rarely as it likes.
+                for it. It is asked with the first sample, then the first two, and so on in the
+                order of their indices, each run once and as soon as all of it is there, until it
+                says True. It must say the same of the same completions.
 
         Returns:
-            One list per prompt, in the order given; in it the completions by sample index, and
-            `sampling.num_samples` of them unless `enough` cut them short. A prompt that the engine
-            could not answer has completions with finish_reason "error" or "refused".
+            One list per prompt, in the order given; in it the completions by sample index:
+            `sampling.num_samples` of them, or with `enough` the shortest run from the first on of
+            which it said True. So the outcome does not depend on what was decoded together, or
+            ahead of need: samples after that run are dropped, finished or not. A prompt that the
+            engine could not answer has completions with finish_reason "error" or "refused".
 
         Raises:
             DataError: A prompt does not fit the model's context.
             EngineError: The model could not be reached. Retries are over by then.
+        """
+        ...
+
+
+@runtime_checkable
+class StreamingEngine(Engine, Protocol):
+    """An engine that hands over what it has before it has everything.
+
+    A wrapper that stores what it gets asks such an engine for all at once, which keeps the engine's
+    batches full, and still loses little when a run is killed.
+    """
+
+    def stream(
+        self,
+        prompts: Sequence[Conversation],
+        sampling: Sampling,
+        enough: Enough | None = None,
+    ) -> Iterator[tuple[int, list[Completion]]]:
+        """Sample replies to each prompt; arguments and errors as those of `generate`.
+
+        Yields:
+            Each prompt's place among `prompts` and what `generate` would return for it, once, in
+            whatever order they are done.
         """
         ...
 
