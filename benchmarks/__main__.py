@@ -3,6 +3,9 @@
 python -m benchmarks.sampling      replies per second, against transformers' generate
 python -m benchmarks.training      tokens per second of each method's training
 python -m benchmarks.against_trl   training on long prompts, against TRL; names below
+python -m benchmarks.voting        votes per second on long prompts, against generate and others
+python -m benchmarks.adaptive      early stopping; also `make bench ONLY=adaptive`
+python -m benchmarks.habits        what of a gain on the chains world is habit
 python -m benchmarks.tuning        learning rates, on validation pairs (about 20 minutes)
 python -m benchmarks.robustness    STaR-DPO on three seeds and three bases (about 25 minutes)
 """
