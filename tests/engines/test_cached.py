@@ -155,51 +155,6 @@ def test_work_goes_in_chunks_of_completions(path: Path):
         Cached(engine, path, chunk_size=0)
 
 
-class Streamer(Recorder):
-    """Hands over its answers in reverse, and one at a time."""
-
-    def stream(self, prompts, sampling, enough=None):
-        lists = self.generate(prompts, sampling, enough)
-        yield from reversed(list(enumerate(lists)))
-
-
-def test_an_engine_that_streams_is_asked_for_everything_at_once(path: Path):
-    engine = Streamer()
-    with Cached(engine, path, chunk_size=2) as cached:
-        answers = cached.generate(PROMPTS, Sampling(num_samples=2))
-        assert answers == Recorder().generate(PROMPTS, Sampling(num_samples=2))
-        assert [names for names, _, _ in engine.calls] == [["a", "b", "c"]]
-        assert cached.generate(PROMPTS, Sampling(num_samples=2)) == answers
-    assert len(engine.calls) == 1
-
-
-def test_what_was_streamed_before_a_crash_is_kept(path: Path):
-    class Crashing(Streamer):
-        def stream(self, prompts, sampling, enough=None):
-            for place, answer in super().stream(prompts, sampling, enough):
-                if place == 0:
-                    raise KeyboardInterrupt
-                yield place, answer
-
-    with Cached(Crashing(), path, chunk_size=2) as cached, pytest.raises(KeyboardInterrupt):
-        cached.generate(PROMPTS, Sampling(num_samples=2))
-    engine = Streamer()
-    with Cached(engine, path, chunk_size=2) as cached:
-        cached.generate(PROMPTS, Sampling(num_samples=2))
-    assert len(engine.calls[0][0]) < len(PROMPTS)
-
-
-@pytest.mark.parametrize("lost", ["a prompt", "a sample"])
-def test_an_engine_that_streams_too_little_is_found_out(path: Path, lost: str):
-    class Losing(Streamer):
-        def stream(self, prompts, sampling, enough=None):
-            answers = list(super().stream(prompts, sampling, enough))
-            yield from answers[1:] if lost == "a prompt" else [(p, r[1:]) for p, r in answers]
-
-    with Cached(Losing(), path) as cached, pytest.raises(ValueError, match="one list per prompt"):
-        cached.generate(PROMPTS, Sampling(num_samples=2))
-
-
 def test_one_prompt_is_never_split_however_small_the_chunk(path: Path):
     engine = Recorder()
     with Cached(engine, path, chunk_size=1) as cached:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from jurist.engines import Cached, Engine, LogprobEngine, ScriptedEngine, StreamingEngine
+from jurist.engines import Cached, Engine, LogprobEngine, ScriptedEngine
 from jurist.engines.openai import OpenAIEngine
 from jurist.types import Completion, Conversation, Message, Sampling, user
 
@@ -203,31 +203,6 @@ class TestGenerate:
                 assert 1 <= reply.num_tokens <= 10
                 assert reply.num_prompt_tokens > 0
                 assert reply.logp is None or reply.logp <= 0.0
-
-
-class TestStream:
-    @pytest.fixture
-    def streaming(self, engine: Engine) -> StreamingEngine:
-        if not isinstance(engine, StreamingEngine):
-            pytest.skip("it hands over everything at the end")
-        return engine
-
-    @pytest.mark.parametrize("wanted", [2, 5])
-    def test_each_prompt_comes_once_and_as_generate_gives_it(
-        self, streaming: StreamingEngine, wanted: int
-    ):
-        def enough(have: Sequence[Completion]) -> bool:
-            return len(have) >= wanted
-
-        found = list(streaming.stream(PROMPTS, SAMPLING, enough))
-        assert sorted(place for place, _ in found) == [0, 1, 2]
-        by_place = [replies for _, replies in sorted(found, key=lambda one: one[0])]
-        assert_same(by_place, streaming.generate(PROMPTS, SAMPLING, enough))
-
-    def test_what_is_not_taken_is_not_missed(self, streaming: StreamingEngine):
-        whole = streaming.generate(PROMPTS, SAMPLING)
-        next(iter(streaming.stream(PROMPTS, SAMPLING)))
-        assert_same(streaming.generate(PROMPTS, SAMPLING), whole)
 
 
 class TestScore:

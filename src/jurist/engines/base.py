@@ -1,6 +1,6 @@
 """The interfaces between this package and whatever runs a model."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 from jurist.digest import derive_seed
@@ -44,29 +44,6 @@ class Engine(Protocol):
         Raises:
             DataError: A prompt does not fit the model's context.
             EngineError: The model could not be reached. Retries are over by then.
-        """
-        ...
-
-
-@runtime_checkable
-class StreamingEngine(Engine, Protocol):
-    """An engine that hands over what it has before it has everything.
-
-    A wrapper that stores what it gets asks such an engine for all at once, which keeps the engine's
-    batches full, and still loses little when a run is killed.
-    """
-
-    def stream(
-        self,
-        prompts: Sequence[Conversation],
-        sampling: Sampling,
-        enough: Enough | None = None,
-    ) -> Iterator[tuple[int, list[Completion]]]:
-        """Sample replies to each prompt; arguments and errors as those of `generate`.
-
-        Yields:
-            Each prompt's place among `prompts` and what `generate` would return for it, once, in
-            whatever order they are done.
         """
         ...
 

@@ -5,16 +5,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Final, NoReturn, Self, TypeVar
+from typing import Final, Self, TypeVar
 
 from jurist.digest import digest
-from jurist.engines.base import Engine, LogprobEngine, StreamingEngine
+from jurist.engines.base import Engine, LogprobEngine
 from jurist.engines.store import SCHEMA_VERSION, AnswerStore
 from jurist.progress import progress
 from jurist.types import Completion, Conversation, Enough, Sampling
 
 CHUNK_SIZE: Final = 500
-"""Completions committed at a time, and asked for at a time if the engine does not stream."""
+"""Completions asked for, and then committed, at a time."""
 
 _T = TypeVar("_T")
 
@@ -46,10 +46,9 @@ class Cached:
 
     A completion is kept under the SHA-256 of the store's version, the engine's fingerprint, the
     prompt, what matters of the sampling (temperature, top_p, max_tokens, seed) and its own index.
-    So 8 samples asked for after 4 cost 4, and equal prompts in one call are asked once. Work is
-    committed in chunks: a run that is killed loses at most one chunk and what was being sampled,
-    and goes on where it stood when it is run again. A `StreamingEngine` is asked for everything in
-    one call, so that its batches never run dry between chunks; another is asked chunk by chunk.
+    So 8 samples asked for after 4 cost 4, and equal prompts in one call are asked once. Work goes
+    in chunks, each committed when done: a run that is killed loses at most one chunk, and goes on
+    where it stood when it is run again.
 
     A reply with finish_reason "error" is not kept, for the next run may fare better. A "refused"
     one is kept like any answer: were it asked for again until the model gives in, every resumed
@@ -64,7 +63,7 @@ class Cached:
     Args:
         engine: The engine to ask.
         path: The SQLite file. It is created if it is not there.
-        chunk_size: Completions committed at a time; positive.
+        chunk_size: Completions asked for at a time; positive.
 
     Raises:
         ConfigError: Another process holds the file.
@@ -152,49 +151,21 @@ class Cached:
         with progress("sampling", total, "completions") as advance:
             for (first_index, count, stoppable), group in alike.items():
                 wanted = replace(sampling, first_index=first_index, num_samples=count)
-                ask = enough if stoppable else None
-                if isinstance(self._engine, StreamingEngine):
-                    self._stream(self._engine, group, wanted, ask, advance)
-                    continue
                 for chunk in _chunks(group, lambda gap: gap.count, self._chunk_size):
-                    self._ask(chunk, wanted, ask)
+                    self._ask(chunk, wanted, enough if stoppable else None)
                     advance(count * len(chunk))
 
     def _ask(self, gaps: Sequence[_Gap], wanted: Sampling, enough: Enough | None) -> None:
-        """Ask for the samples in gaps, and keep them."""
         lists = self._engine.generate([gap.asked.prompt for gap in gaps], wanted, enough)
-        if len(lists) != len(gaps):
-            self._refuse(len(gaps), lists, wanted)
-        self._keep(gaps, lists, wanted, enough)
-
-    def _stream(
-        self,
-        engine: StreamingEngine,
-        gaps: Sequence[_Gap],
-        wanted: Sampling,
-        enough: Enough | None,
-        advance: Callable[[int], None],
-    ) -> None:
-        """Ask for the samples in gaps, and keep them as they come."""
-        answers = engine.stream([gap.asked.prompt for gap in gaps], wanted, enough)
-        answered: set[int] = set()
-        for chunk in _chunks(answers, lambda answer: len(answer[1]), self._chunk_size):
-            answered.update(place for place, _ in chunk)
-            self._keep([gaps[place] for place, _ in chunk], [r for _, r in chunk], wanted, enough)
-            advance(wanted.num_samples * len(chunk))
-        if len(answered) != len(gaps):
-            self._refuse(len(gaps), [[]] * len(answered), wanted)
-
-    def _keep(
-        self,
-        gaps: Sequence[_Gap],
-        lists: Sequence[list[Completion]],
-        wanted: Sampling,
-        enough: Enough | None,
-    ) -> None:
         least = wanted.num_samples if enough is None else 1
-        if not all(least <= len(replies) <= wanted.num_samples for replies in lists):
-            self._refuse(len(gaps), lists, wanted)
+        if len(lists) != len(gaps) or not all(
+            least <= len(replies) <= wanted.num_samples for replies in lists
+        ):
+            raise ValueError(
+                f"{self.fingerprint}: the engine was asked for {wanted.num_samples} completions of "
+                f"each of {len(gaps)} prompts and gave {[len(replies) for replies in lists]}; an "
+                f"engine gives one list per prompt, in it one completion per sample"
+            )
         keep: list[tuple[bytes, Completion]] = []
         for gap, replies in zip(gaps, lists, strict=True):
             for index, reply in enumerate(replies, gap.first_index):
@@ -203,15 +174,6 @@ class Cached:
                     keep.append((_key(gap.asked.name, index), reply))
         self._store.keep_completions(keep)
         self.misses += sum(map(len, lists))
-
-    def _refuse(
-        self, num_prompts: int, lists: Sequence[list[Completion]], wanted: Sampling
-    ) -> NoReturn:
-        raise ValueError(
-            f"{self.fingerprint}: the engine was asked for {wanted.num_samples} completions of "
-            f"each of {num_prompts} prompts and gave {[len(replies) for replies in lists]}; an "
-            f"engine gives one list per prompt, in it one completion per sample"
-        )
 
 
 class _CachedLogprobs(Cached):

@@ -6,7 +6,7 @@ at once for what waits (`jurist.engines.decoding`). Every sample is drawn with r
 own, and its log-probability is exact.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
@@ -98,17 +98,7 @@ class TransformersEngine:
         sampling: Sampling,
         enough: Enough | None = None,
     ) -> list[list[Completion]]:
-        """Sample replies; see `Engine.generate`."""
-        found = dict(self.stream(prompts, sampling, enough))
-        return [found[i] for i in range(len(prompts))]
-
-    def stream(
-        self,
-        prompts: Sequence[Conversation],
-        sampling: Sampling,
-        enough: Enough | None = None,
-    ) -> Iterator[tuple[int, list[Completion]]]:
-        """Sample replies; see `StreamingEngine.stream`.
+        """Sample replies; see `Engine.generate`.
 
         Samples are decoded side by side, those of one prompt too. With `enough`, those still open
         when it says so are dropped; unless the batch is nearly empty, no more are begun of a prompt
@@ -145,9 +135,8 @@ class TransformersEngine:
                     over = enough is not None and enough(found[i])
                 if over:
                     schedule.stop(i)
-                if over or len(found[i]) == sampling.num_samples:
-                    yield i, found[i]
                 advance(1)
+        return found
 
     def score(
         self, prompts: Sequence[Conversation], continuations: Sequence[Sequence[str]]
