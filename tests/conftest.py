@@ -1,4 +1,4 @@
-"""Tokenizers of three families, small enough to be made in a test, and the settings of all tests."""
+"""Tokenizers of three families, small enough to be made in a test; settings of all tests."""
 
 import pytest
 from hypothesis import settings
