@@ -2,7 +2,8 @@
 
 In float32. Sums are formed in another order in another batch, so log-probabilities agree to 1e-4
 nats, and a draw could only differ where its random number is as near to a boundary between two
-tokens as that. The controls break the engine in ways that such engines break, and must be noticed.
+tokens as that: hardly ever with the 262 tokens here, but now and then with tens of thousands. The
+controls break the engine in ways that such engines break, and must be noticed.
 """
 
 import itertools
