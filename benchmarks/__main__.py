@@ -4,22 +4,24 @@ python -m benchmarks.sampling      replies per second, against transformers' gen
 python -m benchmarks.training      tokens per second of each method's training
 python -m benchmarks.against_trl   training on long prompts, against TRL; names below
 python -m benchmarks.voting        votes per second on long prompts, against generate and others
-python -m benchmarks.adaptive      early stopping; also `make bench ONLY=adaptive`
+python -m benchmarks.adaptive      early stopping, on the world that ships
 python -m benchmarks.habits        what of a gain on the chains world is habit
-python -m benchmarks.tuning        learning rates, on validation pairs (about 20 minutes)
-python -m benchmarks.robustness    STaR-DPO on three seeds and three bases (about 25 minutes)
+python -m benchmarks.tuning        learning rates, on validation pairs (about 30 minutes)
+python -m benchmarks.robustness    STaR-DPO on three seeds and a few bases (about 35 minutes)
 """
 
 import subprocess
 import sys
 
 PROGRAMS = {
-    "dpo": "benchmarks.against_trl",
-    "sft-8": "benchmarks.against_trl",
-    "bradley-terry": "benchmarks.against_trl",
+    "voting-1x32": ("benchmarks.voting", "--comparisons", "1"),
+    "voting-8x32": ("benchmarks.voting", "--comparisons", "8"),
+    "dpo": ("benchmarks.against_trl", "--name", "dpo"),
+    "sft-8": ("benchmarks.against_trl", "--name", "sft-8"),
+    "bradley-terry": ("benchmarks.against_trl", "--name", "bradley-terry"),
+    "adaptive": ("benchmarks.adaptive",),
 }
-"""Module of each benchmark that is run by name. It is given `--name NAME`, and its last line is
-one JSON object."""
+"""Module and flags of each benchmark that is run by name. Its last line is one JSON object."""
 
 
 def main() -> None:
@@ -32,7 +34,7 @@ def main() -> None:
     name, *flags = sys.argv[1:]
     if name not in PROGRAMS:
         raise SystemExit(f"no benchmark is named {name!r}; there are {', '.join(PROGRAMS)}")
-    command = [sys.executable, "-m", PROGRAMS[name], "--name", name, *flags]
+    command = [sys.executable, "-m", *PROGRAMS[name], *flags]
     raise SystemExit(subprocess.run(command, check=False).returncode)
 
 
