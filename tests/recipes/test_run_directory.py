@@ -110,6 +110,21 @@ def test_a_directory_that_was_moved_goes_on(tmp_path):
         assert run == tmp_path / "there"
 
 
+def test_what_a_killed_process_had_begun_to_write_is_swept_away(tmp_path):
+    for name in ("", "judgements", "inner", "checkpoint"):
+        (tmp_path / name).mkdir(exist_ok=True)
+    (tmp_path / "inner" / "run.lock").touch()
+    (tmp_path / "checkpoint" / ".weights.tmp").mkdir()
+    begun = [tmp_path / ".results.json.12.tmp", tmp_path / "judgements" / ".pairs.gz.12.tmp"]
+    kept = [tmp_path / "inner" / ".results.json.12.tmp", tmp_path / "mine.tmp"]
+    for path in (*begun, *kept):
+        path.touch()
+    with open_run("evaluate", config(tmp_path)):
+        assert not any(path.exists() for path in begun)
+    assert all(path.exists() for path in kept)
+    assert (tmp_path / "checkpoint" / ".weights.tmp").exists()
+
+
 def test_a_folder_of_runs_that_was_moved_with_its_data_goes_on(tmp_path):
     def asked(folder, **changes):
         data = {"train": f"{folder}/data/train.jsonl", "test": (f"exam={folder}/data/exam.jsonl",)}

@@ -74,6 +74,7 @@ def open_run(recipe: str, config: RecipeConfig) -> Generator[Path]:
     """
     output = make_directory(config.output)
     with locked(output / "run.lock"):
+        _sweep(output)
         asked = {"recipe": recipe, "config": to_json(config)}
         path = output / "config.json"
         held = read_run_config(path) if path.exists() else None
@@ -84,6 +85,16 @@ def open_run(recipe: str, config: RecipeConfig) -> Generator[Path]:
             write_json(output / "environment.json", environment())
             write_json(path, asked)
         yield output
+
+
+def _sweep(output: Path) -> None:
+    """Delete what a killed process had begun to write: nobody else writes here now."""
+    folders = [entry for entry in output.iterdir() if entry.is_dir() and not entry.is_symlink()]
+    # A folder with a lock of its own is another run, which sweeps for itself.
+    for folder in [output, *(one for one in folders if not (one / "run.lock").exists())]:
+        for unfinished in folder.glob(".*.tmp"):
+            if unfinished.is_file():
+                unfinished.unlink()
 
 
 def _holds_work(output: Path) -> bool:
