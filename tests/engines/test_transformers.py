@@ -273,6 +273,20 @@ class TestBatching:
         assert max(prompts + 0.75 * waves for prompts, waves in held) <= budget
         assert max(prompts + waves for prompts, waves in held) > 0.8 * budget
 
+    def test_a_prompt_is_let_go_of_with_its_last_reply(self, make_engine, monkeypatch):
+        held = []
+        step = SharedPrefixDecoder.step
+
+        def noting(self, tokens):
+            open_now = {prompt for wave in self._waves for prompt in wave.prompts}
+            held.append((set(self._prefixes), open_now))
+            return step(self, tokens)
+
+        monkeypatch.setattr(SharedPrefixDecoder, "step", noting)
+        make_engine(max_batch_tokens=150).generate(PROMPTS, Sampling(num_samples=3, max_tokens=12))
+        assert len({frozenset(prompts) for prompts, _ in held}) > 2
+        assert all(prompts == open_now for prompts, open_now in held)
+
     def test_what_ends_is_replaced_before_the_rest_ends(self, make_engine, monkeypatch):
         rows = []
         step = SharedPrefixDecoder.step
