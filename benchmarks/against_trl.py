@@ -58,6 +58,9 @@ class AgainstTRL:
     micro_batch_tokens: int = 1500
     """Of ours. TRL takes one row at a time."""
 
+    gradient_checkpointing: bool = False
+    """Ours computes activations again in the backward pass, as TRL does as it comes."""
+
     threads: int = 1
     repeats: int = 3
 
@@ -84,6 +87,7 @@ def measure(config: AgainstTRL) -> Result:
         "rows": _our_rows(config, rows),
         "rows_per_step": num_rows,
         "micro_batch_tokens": config.micro_batch_tokens,
+        "gradient_checkpointing": config.gradient_checkpointing,
     }
     as_it_comes: dict[str, Any] = {
         "bf16": config.bf16,

@@ -76,6 +76,8 @@ def main() -> None:
     )
     accelerator = make_accelerator()
     loaded = load_scalar(model) if method == "scalar" else load_causal(model)
+    if settings["gradient_checkpointing"]:
+        loaded.activation_checkpointing_enable()
     notes: dict[str, float] = {}
     losses: dict[str, LossFunction] = {
         "supervised": forward.supervised,
