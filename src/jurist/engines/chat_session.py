@@ -9,8 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
-import httpx2
-
+import jurist
 from jurist.engines.chat_api import (
     Dialect,
     Json,
@@ -19,11 +18,17 @@ from jurist.engines.chat_api import (
     error_message,
     parse_object,
 )
+from jurist.engines.connection import (
+    Address,
+    BrokenOff,
+    Connection,
+    Reply,
+    Unreachable,
+    Unreadable,
+    tls_context,
+)
 from jurist.engines.patience import Clock, Patience, retry_after_seconds
 from jurist.errors import DataError, EngineError
-
-MAX_REPLY_BYTES: Final = 16 * 2**20
-"""Longest reply that is read; the connection is closed on a longer one."""
 
 MAX_FAILURES_IN_A_ROW: Final = 16
 """After so many items without an answer, all their retries over and none answered between them, the
@@ -89,18 +94,17 @@ class ChatSession:
         self._in_a_row = 0
         self._failures: Counter[str] = Counter()
         key = os.environ.get(key_name, "")
-        self._client = httpx2.AsyncClient(
-            headers={
-                "Content-Type": "application/json",
-                # What is compressed can grow a thousandfold in memory.
-                "Accept-Encoding": "identity",
-                **({"Authorization": f"Bearer {key}"} if key else {}),
-            },
-            timeout=httpx2.Timeout(None, connect=patience.connect_seconds),
-            limits=httpx2.Limits(max_connections=max_concurrency),
-            follow_redirects=False,
-            trust_env=False,
-        )
+        self._headers = [
+            ("User-Agent", f"jurist/{jurist.__version__}"),
+            ("Accept", "application/json"),
+            ("Content-Type", "application/json"),
+            # What is compressed can grow a thousandfold in memory.
+            ("Accept-Encoding", "identity"),
+            *([("Authorization", f"Bearer {key}")] if key else []),
+        ]
+        self._address = Address.of(url)
+        self._tls = tls_context() if self._address.secure else None
+        self._idle: list[Connection] = []
 
     async def __aenter__(self) -> Self:
         return self
@@ -111,7 +115,10 @@ class ChatSession:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await self._client.aclose()
+        for connection in self._idle:
+            connection.close()
+        # A closed connection lets go of its socket on the loop's next turn.
+        await asyncio.sleep(0)
         if self._failures:
             logger.warning(
                 "%s: %d of %d requests got no answer: %s",
@@ -201,51 +208,43 @@ class ChatSession:
 
     async def _attempt(self, body: bytes, subject: Callable[[], str]) -> Json:
         """One request and its whole reply."""
+        # The one used last is the likeliest to be open still.
+        connection = self._idle.pop() if self._idle else self._connection()
         try:
-            async with (
-                asyncio.timeout(self._patience.attempt_seconds),
-                self._client.stream("POST", self._url, content=body) as response,
-            ):
-                self._reached = True
-                content = await self._content(response)
-        except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
-            raise _Retry(_named(error), unreachable=True) from error
+            async with asyncio.timeout(self._patience.attempt_seconds):
+                reply = await connection.post(body)
+        except Unreachable as error:
+            raise _Retry(str(error), unreachable=True) from error
         except TimeoutError as error:
             limit = f"{self._patience.attempt_seconds:g} s"
             raise _Retry(f"no whole reply within {limit}") from error
-        except httpx2.TransportError as error:
-            raise _Retry(_named(error)) from error
-        if response.status_code == 200:
-            return parse_object(content)
-        raise self._refusal(response, content, body, subject)
+        except BrokenOff as error:
+            raise _Retry(str(error)) from error
+        except Unreadable as error:
+            raise _Failed(str(error)) from error
+        finally:
+            self._idle.append(connection)
+        self._reached = True
+        if reply.status == 200:
+            return parse_object(reply.content)
+        raise self._refusal(reply, body, subject)
 
-    async def _content(self, response: httpx2.Response) -> bytes:
-        encoding = response.headers.get("Content-Encoding", "identity")
-        if encoding.lower() != "identity":
-            raise _Failed(f"the reply is compressed ({encoding}) though none was asked for")
-        content = bytearray()
-        parts = response.aiter_raw()
-        silence = self._patience.silence_seconds
-        while True:
-            try:
-                async with asyncio.timeout(silence):
-                    content += await anext(parts)
-            except StopAsyncIteration:
-                return bytes(content)
-            except TimeoutError as error:
-                raise _Retry(f"the reply broke off for {silence:g} s") from error
-            if len(content) > MAX_REPLY_BYTES:
-                raise _Failed(f"the reply is longer than {MAX_REPLY_BYTES} bytes")
+    def _connection(self) -> Connection:
+        return Connection(
+            self._address,
+            self._headers,
+            connect_seconds=self._patience.connect_seconds,
+            silence_seconds=self._patience.silence_seconds,
+            tls=self._tls,
+        )
 
-    def _refusal(
-        self, response: httpx2.Response, content: bytes, body: bytes, subject: Callable[[], str]
-    ) -> Exception:
+    def _refusal(self, reply: Reply, body: bytes, subject: Callable[[], str]) -> Exception:
         """What a reply with another status than 200 means."""
-        status = response.status_code
-        said = self._without_key(error_message(content))
+        status = reply.status
+        said = self._without_key(error_message(reply.content))
         shown = f"HTTP {status}" + (f" ({said})" if said else "")
         if 300 <= status < 400:
-            target = self._without_key(response.headers.get("Location", "nowhere"))
+            target = self._without_key(reply.headers.get("location", "nowhere"))
             return EngineError(
                 f"{self._url}: {shown}: redirects to {target!r}, and is not followed; give the "
                 f"final address as base_url"
@@ -253,7 +252,7 @@ class ChatSession:
         if status in _FATAL or "insufficient_quota" in said:
             return EngineError(f"{self._url}: {shown}; {self._advice(status)}")
         if status in _RETRIED or status >= 500:
-            header = response.headers.get("Retry-After")
+            header = reply.headers.get("retry-after")
             return _Retry(shown, wait=retry_after_seconds(header, self._clock.now()))
         if about_context(said):
             return DataError(
@@ -281,6 +280,3 @@ class ChatSession:
         text = text.replace(key, "[key]") if len(key) >= _LEAST_KEY else text
         return re.sub(r"\b(sk|hf)[-_][\w*.-]{6,}", "[key]", text)
 
-
-def _named(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

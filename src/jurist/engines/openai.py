@@ -8,8 +8,6 @@ from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
-import httpx2
-
 from jurist.engines.base import sample_seed
 from jurist.engines.chat_api import (
     TOP_LOGPROBS,
@@ -20,6 +18,7 @@ from jurist.engines.chat_api import (
     request_body,
 )
 from jurist.engines.chat_session import ChatSession
+from jurist.engines.connection import Address
 from jurist.engines.patience import Clock, Patience
 from jurist.errors import ConfigError
 from jurist.progress import progress
@@ -234,9 +233,9 @@ def _checked(base_url: str) -> str:
     address = base_url.strip().rstrip("/")
     try:
         parts = urlsplit(address)
-        fine = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-        httpx2.URL(address)
-    except (ValueError, httpx2.InvalidURL):
+        Address.of(address)
+        fine = True
+    except ValueError:
         parts, fine = urlsplit(""), False
     if parts.username or parts.password or parts.query or parts.fragment:
         # The address itself is not shown: there may be a secret in it.

@@ -35,7 +35,7 @@ PACKAGES = (
     "peft",
     "safetensors",
     "numpy",
-    "httpx2",
+    "h11",
     "tyro",
     "rich",
     "pyarrow",
