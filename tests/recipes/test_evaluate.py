@@ -27,7 +27,7 @@ class Server:
         self.asked = 0
         self.says = "[[A]]"
 
-    def engine(self, *_):
+    def engine(self, *_, **__):
         return ScriptedEngine(self.reply)
 
     def reply(self, prompt, index):
@@ -75,7 +75,7 @@ def test_a_finished_evaluation_opens_no_model_when_run_again(tmp_path, pairs, se
     before = evaluate(config(pairs, run))
     asked = server.asked
 
-    def unreachable(*_):
+    def unreachable(*_, **__):
         raise AssertionError("a finished evaluation asked for its model")
 
     monkeypatch.setattr(served, "OpenAIEngine", unreachable)

@@ -279,4 +279,3 @@ class ChatSession:
         key = os.environ.get(self._key_name, "")
         text = text.replace(key, "[key]") if len(key) >= _LEAST_KEY else text
         return re.sub(r"\b(sk|hf)[-_][\w*.-]{6,}", "[key]", text)
-

@@ -18,6 +18,8 @@ import truststore
 MAX_REPLY_BYTES: Final = 16 * 2**20
 """Longest reply that is read; the connection is closed on a longer one."""
 
+_ENDED: Final = "the server closed the connection before the reply was whole"
+
 
 class Unreachable(Exception):
     """No connection could be made. The message says why."""
@@ -185,8 +187,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Note that the connection is gone."""
         self._transport = None
-        reason = f": {type(exc).__name__}: {exc}" if exc else " without a whole reply"
-        self._fail(BrokenOff(f"the server closed the connection{reason}"))
+        self._fail(BrokenOff(f"{_ENDED} ({type(exc).__name__}: {exc})" if exc else _ENDED))
 
     def _parse(self, data: bytes) -> None:
         try:
@@ -205,7 +206,7 @@ class Connection(asyncio.Protocol):
                 elif not isinstance(event, h11.InformationalResponse):
                     break
         except h11.RemoteProtocolError as error:
-            self._fail(BrokenOff(f"not what HTTP allows: {error}"))
+            self._fail(BrokenOff(f"not what HTTP allows: {error}" if data else _ENDED))
         except Unreadable as error:
             self._fail(error)
         else:

@@ -15,9 +15,6 @@ from jurist.judges import BothOrders, DirectJudge, Judge, PairwiseJudge, ScoredJ
 from jurist.recipes.run import read_run_config
 from jurist.types import Sampling
 
-SERVED_CHUNK = 64
-"""Completions asked of a server before they are written down."""
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class VotingConfig:
@@ -64,6 +61,9 @@ class JudgeConfig:
     """Address of an OpenAI-compatible server, such as http://127.0.0.1:8000/v1. Empty: the model
     runs in this process. The key is read from the environment variable OPENAI_API_KEY."""
 
+    max_concurrency: int = 8
+    """Requests to a server in flight at once. Changes how fast it goes, not what comes out."""
+
     format: Literal["auto", "pairwise", "direct", "terse", "terse-direct"] = "auto"
     """How the model is asked. auto: as jurist.json in its folder says, else pairwise."""
 
@@ -71,6 +71,10 @@ class JudgeConfig:
 
     bf16: bool = False
     """Run a local model in bfloat16 instead of float32."""
+
+    def __post_init__(self) -> None:
+        if self.max_concurrency < 1:
+            raise ConfigError(f"--max-concurrency must be at least 1, got {self.max_concurrency}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -122,9 +126,8 @@ def _open_served(config: JudgeConfig, *, seed: int, store: Path) -> Generator[Op
     from jurist.engines.openai import OpenAIEngine
 
     name = format_name(config.format, {})
-    # Small chunks: a server that goes away loses the replies of one, and those were paid for.
-    served = OpenAIEngine(config.base_url, config.model)
-    with Cached(served, store, chunk_size=SERVED_CHUNK) as cached:
+    served = OpenAIEngine(config.base_url, config.model, max_concurrency=config.max_concurrency)
+    with Cached(served, store) as cached:
         yield _generative(cached, name, config, seed=seed)
 
 
