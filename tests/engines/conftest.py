@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import ssl
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
@@ -33,6 +34,7 @@ class Served:
     url: str
     requests: list[Request] = field(default_factory=list)
     most_at_once: int = 0
+    num_connections: int = 0
 
 
 class Loopback:
@@ -44,13 +46,14 @@ class Loopback:
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
 
-    def serve(self, script: Script) -> Served:
+    def serve(self, script: Script, tls: ssl.SSLContext | None = None) -> Served:
         """Answer every request with what the script returns, or let it write for itself."""
         served = Served(url="")
         busy = 0
 
         async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             nonlocal busy
+            served.num_connections += 1
             try:
                 while head := await reader.readuntil(b"\r\n\r\n"):
                     lines = head.decode().split("\r\n")
@@ -78,12 +81,12 @@ class Loopback:
                 writer.close()
 
         async def start() -> int:
-            server = await asyncio.start_server(handle, "127.0.0.1", 0)
+            server = await asyncio.start_server(handle, "127.0.0.1", 0, ssl=tls)
             self._servers.append(server)
             return server.sockets[0].getsockname()[1]
 
         port = asyncio.run_coroutine_threadsafe(start(), self._loop).result()
-        served.url = f"http://127.0.0.1:{port}/v1"
+        served.url = f"http{'s' if tls else ''}://127.0.0.1:{port}/v1"
         return served
 
     def stop(self) -> None:

@@ -79,8 +79,8 @@ class Delivery(NamedTuple):
     item: int
     """Which of the call's prompts it replies to."""
 
-    index: int
-    """Which sample of that prompt it is."""
+    sample: int
+    """Index of the sample."""
 
     completion: Completion
 

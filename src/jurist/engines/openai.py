@@ -263,9 +263,7 @@ def _checked(base_url: str) -> str:
     """The address without a slash at its end, if it is one that may be asked."""
     address = base_url.strip().rstrip("/")
     try:
-        parts = urlsplit(address)
-        Address.of(address)
-        fine = True
+        parts, fine = urlsplit(address), bool(Address.of(address))
     except ValueError:
         parts, fine = urlsplit(""), False
     if parts.username or parts.password or parts.query or parts.fragment:
