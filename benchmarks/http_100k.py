@@ -97,8 +97,13 @@ def comparison(number: int) -> Comparison:
     )
 
 
-def side_by_side(num: int, in_flight: int, ask: Callable[[int], Awaitable[None]]) -> None:
-    """Ask number 0 ... num - 1, so many at a time."""
+def side_by_side(
+    num: int,
+    in_flight: int,
+    ask: Callable[[int], Awaitable[None]],
+    close: Callable[[], Awaitable[None]] | None = None,
+) -> None:
+    """Ask number 0 ... num - 1, so many at a time, then close the client."""
 
     async def run() -> None:
         left = iter(range(num))
@@ -108,6 +113,8 @@ def side_by_side(num: int, in_flight: int, ask: Callable[[int], Awaitable[None]]
                 await ask(number)
 
         await asyncio.gather(*(work() for _ in range(in_flight)))
+        if close is not None:
+            await close()
 
     asyncio.run(run())
 
@@ -147,7 +154,7 @@ def clients(
             )
             assert reply.choices[0].message.content
 
-        side_by_side(num, in_flight, ask)
+        side_by_side(num, in_flight, ask, client.close)
 
     def with_httpx2() -> None:
         limits = httpx2.Limits(max_connections=in_flight)
@@ -160,7 +167,7 @@ def clients(
             )
             assert json.loads(reply.content)
 
-        side_by_side(num, in_flight, ask)
+        side_by_side(num, in_flight, ask, client.aclose)
 
     def bare() -> None:
         address = Address.of(f"{url}/chat/completions")
@@ -297,7 +304,12 @@ def main(config: HTTPConfig) -> None:
         print(f"judged in {whole.seconds:.0f} s: {memory_growth(whole.memory_mb, num)}", flush=True)
         with instant_server() as (url, server):
             first = judge(
-                pairs, killed_run, url, server, in_flight=config.in_flight, kill_at=num // 2
+                pairs,
+                killed_run,
+                url,
+                server,
+                in_flight=config.in_flight,
+                kill_at=num * 9 // 20 + 137,
             )
             kept, _ = stored(killed_run)
             again = judge(pairs, killed_run, url, server, in_flight=config.in_flight)

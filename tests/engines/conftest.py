@@ -1,16 +1,19 @@
 """A server on loopback that answers, byte by byte, whatever a test tells it to."""
 
 import asyncio
+import importlib
 import json
 import ssl
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
 from jurist.engines.openai import OpenAIEngine
 from jurist.engines.patience import Clock, Patience
+from jurist.engines.workers import open_workers
 
 
 @dataclass
@@ -174,3 +177,18 @@ def engine_for(loopback: Loopback, waits: Waits, key: str):
         return engine, served
 
     return make
+
+
+@pytest.fixture(scope="session")
+def worker_engines():
+    """The module of engines that both this process and its workers import."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(Path(__file__).parent)
+        yield importlib.import_module("worker_engines")
+
+
+@pytest.fixture(scope="session")
+def two_workers(worker_engines):
+    """Two processes with a scripted engine each; jobs are small, so that both have work."""
+    with open_workers(worker_engines.scripted, 2, job_size=4) as workers:
+        yield workers

@@ -113,6 +113,16 @@ def cached_served(request: pytest.FixtureRequest, folder: Path) -> Engine:
     return engine
 
 
+def workers(request: pytest.FixtureRequest, folder: Path) -> Engine:
+    return request.getfixturevalue("two_workers")
+
+
+def cached_workers(request: pytest.FixtureRequest, folder: Path) -> Engine:
+    engine = Cached(workers(request, folder), folder / "workers.sqlite")
+    request.addfinalizer(engine.close)
+    return engine
+
+
 def transformers(request: pytest.FixtureRequest, folder: Path) -> Engine:
     import torch
     from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM
@@ -144,6 +154,8 @@ ENGINES: list[Callable[[pytest.FixtureRequest, Path], Engine]] = [
     cached_streamed,
     served,
     cached_served,
+    workers,
+    cached_workers,
     transformers,
 ]
 
