@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from typing import Any, Final
@@ -24,7 +24,12 @@ _THREADS: Final = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS")
 
 
 def open_workers(
-    make_engine: EngineFactory, num: int, *, threads: int = 0, job_size: int = JOB_SIZE
+    make_engine: EngineFactory,
+    num: int,
+    *,
+    threads: int = 0,
+    gpus: Sequence[str] = (),
+    job_size: int = JOB_SIZE,
 ) -> Spread:
     """Start processes that each make an engine, and spread work over them.
 
@@ -38,6 +43,8 @@ def open_workers(
         num: Processes; positive.
         threads: Of each process; 0 gives each an equal share of the cores this process may use, but
             no more than `OMP_NUM_THREADS` says.
+        gpus: As CUDA_VISIBLE_DEVICES names them: each process sees one of them, in turn. If empty,
+            all see what this process sees.
         job_size: Completions, or continuations, of one job.
 
     Returns:
@@ -49,7 +56,7 @@ def open_workers(
         EngineError: If a process died, or the engines are not the same.
         ValueError: If `num` is not positive.
     """
-    return Spread(Processes(make_engine, num, threads=threads), job_size=job_size)
+    return Spread(Processes(make_engine, num, threads=threads, gpus=gpus), job_size=job_size)
 
 
 def share_of_threads(num: int) -> int:
@@ -76,7 +83,7 @@ class _Worker:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "jurist.engines.worker_process", str(there.fileno())],
                 pass_fds=[there.fileno()],
-                env={**os.environ, **environment, "PYTHONPATH": _python_path()},
+                env={**os.environ, **environment, "PYTHONPATH": python_path()},
                 stdin=subprocess.DEVNULL,
                 # What a library prints must not come between what this process prints.
                 stdout=sys.stderr.fileno() if _has_descriptor(sys.stderr) else None,
@@ -124,7 +131,14 @@ class _Worker:
 class Processes:
     """A crew on this machine; see `open_workers`."""
 
-    def __init__(self, make_engine: EngineFactory, num: int, *, threads: int = 0) -> None:
+    def __init__(
+        self,
+        make_engine: EngineFactory,
+        num: int,
+        *,
+        threads: int = 0,
+        gpus: Sequence[str] = (),
+    ) -> None:
         if num < 1:
             raise ValueError(f"num must be at least 1, got {num}")
         try:
@@ -134,7 +148,11 @@ class Processes:
                 f"an engine's factory goes to other processes, so it must be a function that can "
                 f"be imported, or functools.partial of one: {error}"
             ) from error
-        self._environment = thread_settings(threads or share_of_threads(num))
+        settings = thread_settings(threads or share_of_threads(num))
+        self._environments = [
+            settings | ({"CUDA_VISIBLE_DEVICES": gpus[place % len(gpus)]} if gpus else {})
+            for place in range(num)
+        ]
         self._workers: list[_Worker | None] = [None] * num
         self._busy: dict[int, _Worker] = {}
         self._fingerprint = ""
@@ -202,7 +220,7 @@ class Processes:
             self._drop(place)
 
     def _start(self, place: int) -> _Worker:
-        worker = self._workers[place] = _Worker(self._factory, self._environment)
+        worker = self._workers[place] = _Worker(self._factory, self._environments[place])
         return worker
 
     def _greet(self, worker: _Worker) -> None:
@@ -232,7 +250,7 @@ class Processes:
             worker.end()
 
 
-def _python_path() -> str:
+def python_path() -> str:
     """Where this process imports from, for another to import the same."""
     return os.pathsep.join(path or os.getcwd() for path in sys.path)
 

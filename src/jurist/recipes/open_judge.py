@@ -12,6 +12,7 @@ from jurist.engines.base import Engine, LogprobEngine
 from jurist.errors import ConfigError
 from jurist.formats import FormatName, make_format
 from jurist.judges import BothOrders, DirectJudge, Judge, PairwiseJudge, ScoredJudge
+from jurist.recipes.open_engine import ProcessesConfig, open_engine
 from jurist.recipes.run import read_run_config
 from jurist.types import Sampling
 
@@ -72,9 +73,16 @@ class JudgeConfig:
     bf16: bool = False
     """Run a local model in bfloat16 instead of float32."""
 
+    processes: ProcessesConfig = ProcessesConfig()
+
     def __post_init__(self) -> None:
         if self.max_concurrency < 1:
             raise ConfigError(f"--max-concurrency must be at least 1, got {self.max_concurrency}")
+        if self.base_url and self.processes.several:
+            raise ConfigError(
+                "--workers and --ray are for a model that runs here; behind --base-url, "
+                "--max-concurrency says how much is asked at once"
+            )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -114,10 +122,10 @@ def open_judge(config: JudgeConfig, *, seed: int, store: Path) -> Generator[Open
         yield _open_scalar(folder, config)
         return
     name = format_name(config.format, card)
-    from jurist.engines.transformers import TransformersEngine
-
-    engine = TransformersEngine.load(folder, dtype="bfloat16" if config.bf16 else "float32")
-    with Cached(engine, store) as cached:
+    with (
+        open_engine(folder, bf16=config.bf16, processes=config.processes) as engine,
+        Cached(engine, store) as cached,
+    ):
         yield _generative(cached, name, config, seed=seed)
 
 
@@ -134,6 +142,8 @@ def _open_served(config: JudgeConfig, *, seed: int, store: Path) -> Generator[Op
 def _open_scalar(folder: str, config: JudgeConfig) -> OpenJudge:
     if config.format != "auto":
         raise ConfigError(f"{folder}: a scalar reward model has no format, asked {config.format!r}")
+    if config.processes.several:
+        raise ConfigError(f"{folder}: a scalar reward model runs in this process; leave --workers")
     from jurist.models.heads import TransformersScorer
 
     scorer = TransformersScorer.load(folder)

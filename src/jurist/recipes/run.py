@@ -134,7 +134,7 @@ def _refuse_other(path: Path, held: dict[str, Any], asked: dict[str, Any]) -> No
 
 
 _UNKNOWN = "no such setting"
-_HOW = frozenset({"output", "max_concurrency"})
+_HOW = frozenset({"output", "max_concurrency", "workers", "ray"})
 """Settings of where and how fast, which may change from one part of a run to the next: they do not
 change what comes out. The directory may have been moved."""
 

@@ -1,0 +1,121 @@
+"""Judging in several processes: the same verdicts, and nothing lost when the run is killed."""
+
+import os
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from jurist.data import write_preferences
+from jurist.errors import ConfigError
+from jurist.recipes.open_engine import ProcessesConfig, visible_gpus
+from jurist.recipes.open_judge import JudgeConfig, open_judge
+from jurist.worlds import BASE, preferences
+
+ARGUMENTS = ("--votes", "4", "--max-tokens", "64")
+
+
+def verdicts(run: Path) -> bytes:
+    return (run / "verdicts.jsonl").read_bytes()
+
+
+def completions(run: Path) -> list[tuple[object, ...]]:
+    """What is stored, but for the last digits of log-probabilities, which a batch may change."""
+    with sqlite3.connect(run / "completions.sqlite") as store:
+        rows = store.execute("SELECT key, text, finish_reason, round(logp, 3) FROM completions")
+        return sorted(rows.fetchall())
+
+
+@pytest.fixture
+def pairs(tmp_path):
+    path = tmp_path / "pairs.jsonl"
+    write_preferences(path, preferences("in_distribution", "test", num=40, seed=0))
+    return path
+
+
+def test_two_workers_judge_as_one_process_does_and_so_does_a_run_that_was_killed(
+    tmp_path, pairs, jurist
+):
+    def judge(output: Path, *more: str) -> list[str]:
+        arguments = ["judge", "--model", BASE, "--pairs", pairs, "--output", output]
+        return [str(argument) for argument in (*arguments, *ARGUMENTS, *more)]
+
+    alone, workers, killed = tmp_path / "alone", tmp_path / "workers", tmp_path / "killed"
+    for output, more in ((alone, ()), (workers, ("--workers", "2"))):
+        done = jurist(*judge(output, *more))
+        assert done.returncode == 0, done.stderr
+    assert verdicts(workers) == verdicts(alone)
+    assert completions(workers) == completions(alone)
+
+    with subprocess.Popen(
+        [sys.executable, "-m", "jurist", *judge(killed, "--workers", "2")],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    ) as process:
+        while process.poll() is None and num_kept(killed) == 0:
+            time.sleep(0.01)
+        process.kill()
+    assert 0 < num_kept(killed) <= 40 * 2 * 4
+    # How many workers there are is no part of what was asked for: one may go on alone.
+    done = jurist(*judge(killed))
+    assert done.returncode == 0, done.stderr
+    assert verdicts(killed) == verdicts(alone)
+    assert completions(killed) == completions(alone)
+
+
+def num_kept(run: Path) -> int:
+    try:
+        with sqlite3.connect(f"file:{run / 'completions.sqlite'}?mode=ro", uri=True) as store:
+            return store.execute("SELECT count(*) FROM completions").fetchone()[0]
+    except sqlite3.OperationalError:
+        return 0
+
+
+def test_actors_judge_as_one_process_does(tmp_path, pairs, jurist):
+    pytest.importorskip("ray", reason="Ray is not installed: pip install 'jurist[ray]'")
+    found = []
+    for name, more in (("alone", ()), ("actors", ("--ray", "--workers", "2"))):
+        output = tmp_path / name
+        done = jurist(
+            *("judge", "--model", BASE, "--pairs", pairs, "--output", output), *ARGUMENTS, *more
+        )
+        assert done.returncode == 0, done.stderr
+        found.append((verdicts(output), completions(output)))
+    assert found[0] == found[1]
+
+
+def open_with(config: JudgeConfig, tmp_path: Path):
+    return open_judge(config, seed=0, store=tmp_path / "completions.sqlite")
+
+
+def test_settings_that_would_do_nothing_are_refused(tmp_path):
+    with pytest.raises(ConfigError, match="--workers must be at least 1"):
+        ProcessesConfig(workers=0)
+    with pytest.raises(ConfigError, match="--max-concurrency must be at least 1"):
+        JudgeConfig(model="m", max_concurrency=0)
+    for processes in (ProcessesConfig(workers=2), ProcessesConfig(ray=True)):
+        with pytest.raises(ConfigError, match=r"--workers and --ray are for a model that runs"):
+            JudgeConfig(model="m", base_url="http://h/v1", processes=processes)
+        (tmp_path / "jurist.json").write_text('{"kind": "scalar"}')
+        config = JudgeConfig(model=str(tmp_path), processes=processes)
+        with (
+            pytest.raises(ConfigError, match="scalar reward model runs in this process"),
+            open_with(config, tmp_path),
+        ):
+            pass
+
+
+@pytest.mark.parametrize(
+    ("named", "num", "visible"),
+    [("", 0, []), ("", 2, ["0", "1"]), ("3,5", 2, ["3", "5"]), ("3,5", 1, ["3"])],
+)
+def test_gpus_are_named_as_they_are_to_this_process(monkeypatch, named, num, visible):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: num)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", named)
+    assert visible_gpus() == visible
