@@ -22,11 +22,20 @@ def verdicts(run: Path) -> bytes:
     return (run / "verdicts.jsonl").read_bytes()
 
 
-def completions(run: Path) -> list[tuple[object, ...]]:
-    """What is stored, but for the last digits of log-probabilities, which a batch may change."""
+def assert_same(run: Path, expected: Path) -> None:
+    """Same verdicts, and same completions but for the last digits of a log-probability, which a
+    batch may change."""
+    assert verdicts(run) == verdicts(expected)
+    (found, logps), (wanted, like) = stored(run), stored(expected)
+    assert found == wanted
+    assert logps == pytest.approx(like, abs=1e-4)
+
+
+def stored(run: Path) -> tuple[list[tuple[object, ...]], list[float]]:
     with sqlite3.connect(run / "completions.sqlite") as store:
-        rows = store.execute("SELECT key, text, finish_reason, round(logp, 3) FROM completions")
-        return sorted(rows.fetchall())
+        query = "SELECT key, text, finish_reason, num_tokens, logp FROM completions ORDER BY key"
+        rows = store.execute(query).fetchall()
+    return [row[:-1] for row in rows], [row[-1] for row in rows]
 
 
 @pytest.fixture
@@ -47,8 +56,7 @@ def test_two_workers_judge_as_one_process_does_and_so_does_a_run_that_was_killed
     for output, more in ((alone, ()), (workers, ("--workers", "2"))):
         done = jurist(*judge(output, *more))
         assert done.returncode == 0, done.stderr
-    assert verdicts(workers) == verdicts(alone)
-    assert completions(workers) == completions(alone)
+    assert_same(workers, alone)
 
     with subprocess.Popen(
         [sys.executable, "-m", "jurist", *judge(killed, "--workers", "2")],
@@ -63,8 +71,7 @@ def test_two_workers_judge_as_one_process_does_and_so_does_a_run_that_was_killed
     # How many workers there are is no part of what was asked for: one may go on alone.
     done = jurist(*judge(killed))
     assert done.returncode == 0, done.stderr
-    assert verdicts(killed) == verdicts(alone)
-    assert completions(killed) == completions(alone)
+    assert_same(killed, alone)
 
 
 def num_kept(run: Path) -> int:
@@ -75,17 +82,17 @@ def num_kept(run: Path) -> int:
         return 0
 
 
+@pytest.mark.slow
 def test_actors_judge_as_one_process_does(tmp_path, pairs, jurist):
     pytest.importorskip("ray", reason="Ray is not installed: pip install 'jurist[ray]'")
-    found = []
     for name, more in (("alone", ()), ("actors", ("--ray", "--workers", "2"))):
-        output = tmp_path / name
         done = jurist(
-            *("judge", "--model", BASE, "--pairs", pairs, "--output", output), *ARGUMENTS, *more
+            *("judge", "--model", BASE, "--pairs", pairs, "--output", tmp_path / name),
+            *ARGUMENTS,
+            *more,
         )
         assert done.returncode == 0, done.stderr
-        found.append((verdicts(output), completions(output)))
-    assert found[0] == found[1]
+    assert_same(tmp_path / "actors", tmp_path / "alone")
 
 
 def open_with(config: JudgeConfig, tmp_path: Path):
