@@ -9,10 +9,12 @@ import threading
 
 import pytest
 
+from jurist import judges
 from jurist.data import write_preferences
 from jurist.engines import ScriptedEngine
 from jurist.engines import openai as served
 from jurist.errors import ConfigError, DataError
+from jurist.recipes import evaluate as recipe
 from jurist.recipes.evaluate import EvaluateConfig, evaluate, run_evaluate
 from jurist.recipes.open_judge import JudgeConfig, VotingConfig
 from jurist.worlds import preferences
@@ -97,6 +99,24 @@ def test_a_second_test_set_is_all_that_a_killed_evaluation_still_judges(tmp_path
     results = evaluate(both)
     assert server.asked == 3 * 2 * 2
     assert [row.split for row in results.rows] == ["pairs", "other"]
+
+
+def test_a_set_is_judged_in_parts_and_comes_out_the_same(tmp_path, pairs, server, monkeypatch):
+    whole = evaluate(config(pairs, tmp_path / "whole"))
+    sizes = []
+    pairwise = judges.PairwiseJudge.__call__
+
+    def judge(self, comparisons):
+        sizes.append(len(comparisons))
+        return pairwise(self, comparisons)
+
+    monkeypatch.setattr(judges.PairwiseJudge, "__call__", judge)
+    monkeypatch.setattr(recipe, "PART_SIZE", 4)
+    parts = evaluate(config(pairs, tmp_path / "parts"))
+    assert sizes == [8, 4]  # both orders of four, then of the two that are left
+    kept = [tmp_path / run / "judgements" / "pairs.jsonl.gz" for run in ("whole", "parts")]
+    assert kept[0].read_bytes() == kept[1].read_bytes()
+    assert parts.rows[0].agreement == whole.rows[0].agreement
 
 
 @pytest.mark.parametrize(("allowed", "code"), [(1.0, 0), (0.99, 1), (0.0, 1)])
