@@ -108,6 +108,39 @@ class TestUseAgain:
         assert ask(engine, 4) == ["asked for"] * 4
         assert served.num_connections == 2
 
+    def test_nor_is_what_comes_unasked_while_nothing_is_asked(self, loopback):
+        def script(request):
+            if request.number:
+                return loopback.chat("asked for")
+
+            async def write(writer):
+                writer.write(loopback.reply(503, {}))
+                await writer.drain()
+                await asyncio.sleep(0.05)
+                writer.write(loopback.chat("forged"))
+
+            return write
+
+        served = loopback.serve(script)
+        patience = Patience(first_wait_seconds=0.6)
+        assert ask(OpenAIEngine(served.url, "m", patience=patience)) == ["asked for"]
+        assert served.num_connections == 2
+
+    def test_a_reply_that_came_too_late_is_not_taken_for_the_next(self, engine_for, loopback):
+        def script(request):
+            if request.number:
+                return loopback.chat("asked for")
+
+            async def write(writer):
+                await asyncio.sleep(0.6)
+                writer.write(loopback.chat("too late"))
+
+            return write
+
+        engine, served = engine_for(script, Patience(attempt_seconds=0.3), max_concurrency=1)
+        assert ask(engine, 2) == ["asked for"] * 2
+        assert served.num_connections == 2
+
     def test_after_a_broken_reply_its_rest_is_not_taken_for_the_next(self, engine_for, loopback):
         def script(request):
             if request.number:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -73,9 +74,9 @@ def test_all_of_them_work(engines):
 def test_a_prompt_stands_in_one_job_and_every_sample_is_delivered_once(engines):
     delivered = []
     with open_workers(engines.scripted, 2, job_size=7) as workers:
-        workers.stream(PROMPTS, SAMPLING, None, delivered.extend)
+        workers.stream(PROMPTS, replace(SAMPLING, first_index=2), None, delivered.extend)
     places = [(item, sample) for item, sample, _ in delivered]
-    assert sorted(places) == [(item, sample) for item in range(40) for sample in range(3)]
+    assert sorted(places) == [(item, sample) for item in range(40) for sample in (2, 3, 4)]
 
 
 class TestEnough:
