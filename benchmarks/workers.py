@@ -10,6 +10,9 @@ The same votes on the same prompts by one and by two, in turn, each with one thr
   jobs keeps both busy to the last one, so it is what the clock would say if each had a core of its
   own, but for that last job; what the two cost each other in cache and memory bandwidth is in it.
 
+Beside them the ceiling: two crews of one that share nothing, each with half of the prompts. What
+the machine itself takes from two at once shows there too.
+
 The last line is the result as JSON.
 """
 
@@ -18,7 +21,8 @@ import json
 import os
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -31,7 +35,7 @@ from jurist.engines.transformers import TransformersEngine
 from jurist.engines.workers import Processes
 from jurist.formats import FormatName, make_format
 from jurist.recipes.run import environment_facts
-from jurist.types import Sampling
+from jurist.types import Conversation, Sampling
 from jurist.worlds import BASE, preferences
 
 
@@ -121,6 +125,14 @@ def opened(
     return crews
 
 
+def apart(crews: Sequence[Spread], prompts: list[Conversation], sampling: Sampling) -> None:
+    """Give crews that know nothing of each other an equal share each, at the same time."""
+    num = len(crews)
+    with ThreadPoolExecutor(num) as threads:
+        for place, crew in enumerate(crews):
+            threads.submit(crew.generate, prompts[place::num], sampling)
+
+
 def timed(work: Callable[[], object], processes: list[int]) -> tuple[float, float, float]:
     """Seconds by the clock, of the mean process, and of this process, that some work takes."""
     began = {pid: processor_seconds(pid) for pid in processes}
@@ -143,7 +155,15 @@ def main(config: WorkersConfig) -> None:
         for sizes in crews.values():
             for spread, _ in sizes.values():
                 spread.generate(prompts[: 2 * config.job_size // config.votes], sampling)
+        load = partial(TransformersEngine.load, config.model)
+        lone = [Processes(load, 1, threads=1) for _ in range(2)]
+        halves = [opening.enter_context(Spread(one, job_size=config.job_size)) for one in lone]
+        lone_ids = [pid for one in lone for pid in one.process_ids]
+        for spread in halves:
+            spread.generate(prompts[: 2 * config.job_size // config.votes], sampling)
         for _ in range(config.repeats):
+            work = partial(apart, halves, prompts, sampling)
+            found.setdefault(("apart", 2), []).append(timed(work, lone_ids))
             for kind, sizes in crews.items():
                 for num, (spread, processes) in sizes.items():
                     work = partial(spread.generate, prompts, sampling)
@@ -152,7 +172,10 @@ def main(config: WorkersConfig) -> None:
     ratios: dict[str, float] = {}
     for kind in crews:
         one, two = found[kind, 1], found[kind, 2]
+        ceiling = found["apart", 2]
         for name, place in (("clock", 0), ("processor", 1)):
+            most = [a[place] / b[place] for a, b in zip(found["workers", 1], ceiling, strict=True)]
+            ours[f"ceiling_by_{name}"] = round(statistics.median(most), 3)
             each = [a[place] / b[place] for a, b in zip(one, two, strict=True)]
             ratios[f"{kind}_by_{name}"] = round(statistics.median(each), 3)
             ours[f"{kind}_by_{name}_spread"] = [round(min(each), 3), round(max(each), 3)]
@@ -170,7 +193,13 @@ def main(config: WorkersConfig) -> None:
                 "ours": ours,
                 "rivals": {},
                 "ratios": ratios,
-                "roofline_fraction": round(ratios["workers_by_processor"] / 2, 3),
+                "roofline_fraction": round(
+                    statistics.median(
+                        most[1] / two[1]
+                        for most, two in zip(found["apart", 2], found["workers", 2], strict=True)
+                    ),
+                    3,
+                ),
                 "unit": "speed of two over speed of one",
                 "runs": config.repeats,
                 "machine": {**environment_facts(), "load": os.getloadavg()},
