@@ -50,8 +50,17 @@ docs: $(VENV)/installed-dev  ## Build the documentation into docs/_build
 coverage: $(VENV)/installed-dev  ## Run the tests and say which lines no test reaches
 	$(BIN)/python -m pytest -n 2 --cov --cov-report=term:skip-covered
 
-bench: $(VENV)/installed-dev  ## Run the benchmarks
-	$(BIN)/python -m benchmarks
+bench: $(VENV)/installed-dev  ## Run the benchmarks, or ONLY=NAME
+	$(BIN)/python -m benchmarks $(ONLY) $(if $(ONLY),$(ARGS))
+
+# An environment of their own: what rivals require must not decide what this package runs on.
+RIVALS ?= .rivals
+rivals: $(RIVALS)/installed  ## Install what the benchmarks compare with
+$(RIVALS)/installed: Makefile
+	test -x $(RIVALS)/bin/python || $(PYTHON) -m venv $(RIVALS)
+	$(RIVALS)/bin/python -m pip install --quiet torch==2.13.0
+	$(RIVALS)/bin/python -m pip install --quiet 'trl==1.16.*' 'transformers==5.23.*'
+	touch $@
 
 smollm2: $(VENV)/installed  ## Fetch SmolLM2-135M-Instruct and save it as safetensors
 	$(BIN)/python scripts/fetch_smollm2.py --output models/SmolLM2-135M-Instruct
@@ -61,4 +70,4 @@ all: check test  ## What CI runs, and more
 clean:  ## Remove the environment and what was built
 	rm -rf $(VENV) docs/_build .pytest_cache .ruff_cache
 
-.PHONY: help quickstart test check format docs coverage bench smollm2 all clean
+.PHONY: help quickstart test check format docs coverage bench rivals smollm2 all clean

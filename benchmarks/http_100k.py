@@ -32,10 +32,10 @@ from pathlib import Path
 import httpx2
 import openai
 import tyro
+from jurist.engines.connection import Address, Connection
 
 from jurist.engines.base import sample_seed
 from jurist.engines.chat_api import request_body
-from jurist.engines.connection import Address, Connection
 from jurist.engines.openai import OpenAIEngine
 from jurist.formats import make_format
 from jurist.recipes.run import environment_facts

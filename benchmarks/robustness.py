@@ -3,8 +3,9 @@
     python -m benchmarks.robustness --bases BASE1 BASE2 --output runs/robustness
 
 The shipped base and each of `--bases` (made by `scripts/make_base.py` with other seeds) is the
-start of a quickstart's zero-shot and STaR-DPO runs with each seed. Prints one line a run: the
-accuracies with their intervals and the paired difference with its own.
+start of a quickstart's zero-shot and STaR-DPO runs with each seed. The judges are then asked about
+more test pairs, drawn anew: the quickstart's own are few for a difference of a few points. Prints
+one line a run and test set: accuracies with intervals and the paired difference with its own.
 """
 
 from dataclasses import dataclass
@@ -12,15 +13,21 @@ from pathlib import Path
 
 import tyro
 
+from jurist.data import read_preferences, write_preferences
 from jurist.evaluation import compare, judged
 from jurist.evaluation.intervals import Estimate
 from jurist.recipes import quickstart
-from jurist.recipes.evaluate import kept_readings
+from jurist.recipes.evaluate import EvaluateConfig, evaluate, kept_readings
+from jurist.recipes.open_judge import JudgeConfig, VotingConfig
 from jurist.recipes.quickstart import FULL, ZERO_SHOT, QuickstartConfig, write_world
 from jurist.recipes.sets import read_sets
 from jurist.reports import load_results
 from jurist.storage import write_json
-from jurist.worlds import BASE
+from jurist.types import Preference
+from jurist.worlds import BASE, preferences
+
+MORE_SEED = 1000
+"""Added to a run's seed, draws its further test pairs."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,6 +40,9 @@ class RobustnessConfig:
     seeds: tuple[int, ...] = (0, 1, 2)
     methods: tuple[str, ...] = (ZERO_SHOT, "STaR-DPO")
     """Methods to run; the first is what the others are compared with."""
+
+    num_more: int = 1000
+    """Test pairs in distribution beside the quickstart's own."""
 
     output: Path = Path("runs/robustness")
 
@@ -55,22 +65,52 @@ def run_one(config: RobustnessConfig, base: Path, seed: int) -> list[dict[str, o
     runs = quickstart.recipes(asked, FULL, data)
     for method in config.methods:
         runs[method]()
-    sets = read_sets(data, output=output)
-    lines: list[dict[str, object]] = []
+    more = output / "data" / "more.jsonl.gz"
+    write_preferences(
+        more, preferences("in_distribution", "test", num=config.num_more, seed=MORE_SEED + seed)
+    )
+    for method in config.methods:
+        trained = output / quickstart.FOLDERS[method]
+        judge = JudgeConfig(
+            model=str(base if method == ZERO_SHOT else trained),
+            voting=VotingConfig(votes=FULL.votes, max_tokens=quickstart.MAX_TOKENS),
+        )
+        evaluate(
+            EvaluateConfig(
+                judge=judge,
+                test=(str(more),),
+                output=trained.with_name(f"{trained.name}-more"),
+                method=method,
+                seed=seed,
+            )
+        )
+    own = lines_of(config, base, seed, read_sets(data, output=output).tests, suffix="")
+    tests = {"more": read_preferences(more).preferences}
+    return own + lines_of(config, base, seed, tests, suffix="-more")
+
+
+def lines_of(
+    config: RobustnessConfig,
+    base: Path,
+    seed: int,
+    tests: dict[str, list[Preference]],
+    *,
+    suffix: str,
+) -> list[dict[str, object]]:
+    """A line per method and test set, of finished runs."""
+    output = config.output / f"{base.name}-seed-{seed}"
+    runs = {method: output / (quickstart.FOLDERS[method] + suffix) for method in config.methods}
     rows = {
         method: {
-            name: judged(sets.tests[name], readings.judgements, seed=readings.seed)
-            for name, readings in kept_readings(
-                output / quickstart.FOLDERS[method], sets.tests
-            ).items()
+            name: judged(tests[name], readings.judgements, seed=readings.seed)
+            for name, readings in kept_readings(run, tests).items()
         }
-        for method in config.methods
+        for method, run in runs.items()
     }
-    baseline = config.methods[0]
-    for method in config.methods:
-        results = load_results(output / quickstart.FOLDERS[method] / "results.json")
-        for row in results.rows:
-            paired = compare(rows[method][row.split], rows[baseline][row.split], seed=seed)
+    lines: list[dict[str, object]] = []
+    for method, run in runs.items():
+        for row in load_results(run / "results.json").rows:
+            paired = compare(rows[method][row.split], rows[config.methods[0]][row.split], seed=seed)
             line = {
                 "base": base.name,
                 "seed": seed,

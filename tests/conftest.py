@@ -1,8 +1,13 @@
-"""Tokenizers of three families, small enough to be made in a test."""
+"""Tokenizers of three families, small enough to be made in a test; settings of all tests."""
 
 import pytest
+from hypothesis import settings
 
 from jurist.worlds import BASE
+
+# A test fails for what it finds, not for how busy the machine is.
+settings.register_profile("jurist", deadline=None)
+settings.load_profile("jurist")
 
 CHATML = (
     "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\n' + m['content'] + '<|im_end|>\n' }}"

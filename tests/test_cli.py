@@ -223,14 +223,15 @@ def test_a_run_that_is_interrupted_says_so_at_once_and_without_a_traceback(
 ):
     path, run = tmp_path / "pairs.jsonl", tmp_path / "run"
     write_preferences(path, preferences("in_distribution", "test", num=6, seed=0))
-    # Where Ctrl-C is ignored, as in the background of a script, a run can still be terminated.
-    ignored = (lambda: signal.signal(signal.SIGINT, signal.SIG_IGN)) if in_background else None
+    # Where Ctrl-C is ignored, as in the background of a script, a run can still be terminated. The
+    # tests themselves may run in such a place, so the other case is set too.
+    on_interrupt = signal.SIG_IGN if in_background else signal.SIG_DFL
     process = subprocess.Popen(
         evaluation(stalling, path, run),
         stderr=subprocess.PIPE,
         text=True,
         env=environment(),
-        preexec_fn=ignored,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, on_interrupt),
     )
     try:
         assert Stalls.stalled.wait(60)

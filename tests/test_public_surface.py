@@ -24,7 +24,15 @@ LAZY = HEAVY | {"pyarrow", "datasets", "matplotlib", "gguf"}
 SUBJECTS = {"jurist.reports.figures": {"matplotlib"}}
 """Modules about one of these libraries; whoever needs them imports them inside a function."""
 
-HEAVY_ENGINES = {"transformers.py", "decoding.py", "shared_prefix.py"}
+HEAVY_ENGINES = {
+    "decoding.py",
+    "drawing.py",
+    "keys_and_values.py",
+    "partial_attention.py",
+    "plain_decoder.py",
+    "shared_prefix.py",
+    "transformers.py",
+}
 """Files of the engine that runs a model in this process."""
 
 LIGHT = (

@@ -212,18 +212,35 @@ class TestGenerate:
             )
             assert_same([part], [whole[first:]])
 
-    def test_enough_cuts_short_and_changes_nothing_else(self, engine: Engine):
+    @pytest.mark.parametrize("wanted", [1, 2, 3, 4])
+    def test_enough_gives_the_shortest_run_that_is_enough(self, engine: Engine, wanted: int):
         whole = engine.generate(PROMPTS, SAMPLING)
+        lists = engine.generate(PROMPTS, SAMPLING, lambda have: len(have) >= wanted)
+        assert_same(lists, [all_four[:wanted] for all_four in whole])
+
+    def test_enough_looks_at_what_was_said_and_not_at_when_it_came(self, engine: Engine):
+        whole = engine.generate(PROMPTS, SAMPLING)
+        marked = {whole[0][2].text, whole[1][0].text}
+        expected = [whole[0][:3], whole[1][:1], whole[2]]
 
         def enough(have: Sequence[Completion]) -> bool:
-            assert 1 <= len(have) <= 4
-            return len(have) >= 2
+            return any(reply.text in marked for reply in have)
 
-        lists = engine.generate(PROMPTS, SAMPLING, enough)
-        assert all(2 <= len(replies) <= 4 for replies in lists)
-        assert_same(
-            lists, [all_four[: len(part)] for part, all_four in zip(lists, whole, strict=True)]
-        )
+        assert_same(engine.generate(PROMPTS, SAMPLING, enough), expected)
+        assert_same(engine.generate(PROMPTS[::-1], SAMPLING, enough), expected[::-1])
+
+    def test_enough_is_asked_of_runs_from_the_first_sample_on(self, engine: Engine):
+        (whole, *_) = engine.generate(PROMPTS, SAMPLING)
+        asked: list[list[str]] = []
+
+        def enough(have: Sequence[Completion]) -> bool:
+            asked.append([reply.text for reply in have])
+            return False
+
+        engine.generate(PROMPTS[:1], SAMPLING, enough)
+        texts = [reply.text for reply in whole]
+        assert asked
+        assert all(have == texts[: len(have)] for have in asked)
 
     def test_if_it_is_never_enough_all_samples_come(self, engine: Engine):
         lists = engine.generate(PROMPTS, SAMPLING, lambda _: False)

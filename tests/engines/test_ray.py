@@ -90,10 +90,9 @@ def test_work_that_kills_whoever_does_it_stops_the_run_and_the_rest_is_kept_once
     store = tmp_path / "store.sqlite"
     with (
         open_actors(make, 1, job_size=3) as actors,
-        Cached(actors, store) as cached,
+        Cached(actors, store, chunk_size=3 * len(PROMPTS)) as cached,
         pytest.raises(EngineError, match="1 prompts, like 1 before it"),
     ):
-        # The deadly prompt is the shortest, so all others were asked before it.
         cached.generate([*PROMPTS, user("deadly")], SAMPLING)
     with sqlite3.connect(store) as kept:
         assert kept.execute("SELECT count(*) FROM completions").fetchone() == (3 * len(PROMPTS),)

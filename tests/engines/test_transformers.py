@@ -9,6 +9,7 @@ import pytest
 import torch
 from transformers import (
     Gemma2Config,
+    Gemma3TextConfig,
     GemmaConfig,
     GenerationConfig,
     GPT2Config,
@@ -16,16 +17,16 @@ from transformers import (
     LlamaConfig,
     MistralConfig,
     Olmo2Config,
+    Phi3Config,
     Qwen2Config,
     Qwen3Config,
     SmolLM3Config,
 )
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 
-from jurist.engines import transformers as engine_module
 from jurist.engines.base import Engine, LogprobEngine, sample_seed
-from jurist.engines.decoding import uniforms
-from jurist.engines.shared_prefix import supported
+from jurist.engines.drawing import uniforms
+from jurist.engines.shared_prefix import SUPPORTED, SharedPrefixDecoder, supported
 from jurist.engines.transformers import TransformersEngine
 from jurist.errors import DataError
 from jurist.models.chat import encode_prompt, encode_text
@@ -50,9 +51,25 @@ SHARING = {
     "llama": LlamaConfig(**WHOLE),
     "llama, grouped heads": LlamaConfig(**SHAPE),
     "mistral": MistralConfig(**SHAPE, sliding_window=None),
+    "mistral, window shorter than a reply": MistralConfig(**SHAPE, sliding_window=5),
+    "mistral, window shorter than a prompt": MistralConfig(**SHAPE, sliding_window=40),
     "qwen2": Qwen2Config(**SHAPE),
+    "qwen2, window in one layer": Qwen2Config(
+        **SHAPE, use_sliding_window=True, sliding_window=12, max_window_layers=1
+    ),
     "qwen3": Qwen3Config(**SHAPE, **WIDE),
     "gemma, wide heads": GemmaConfig(**SHAPE, **WIDE),
+    "gemma2, window and capped scores": Gemma2Config(
+        **SHAPE, **WIDE, sliding_window=12, attn_logit_softcapping=2.0, query_pre_attn_scalar=7
+    ),
+    "gemma3, window and two rotations": Gemma3TextConfig(
+        **SHAPE,
+        **WIDE,
+        sliding_window=12,
+        query_pre_attn_scalar=7,
+        layer_types=["sliding_attention", "full_attention"],
+    ),
+    "phi3, one matrix for all": Phi3Config(**SHAPE),
     "olmo2": Olmo2Config(**SHAPE),
     "smollm3": SmolLM3Config(**SHAPE),
     "gpt2, learned positions": GPT2Config(
@@ -77,11 +94,7 @@ SHARING = {
         eos_token_id=None,
     ),
 }
-PLAIN = {
-    "mistral, sliding window": MistralConfig(**SHAPE, sliding_window=12),
-    "gemma2, sliding and capped": Gemma2Config(**SHAPE, **WIDE, sliding_window=12),
-    "gpt-neox": GPTNeoXConfig(**WHOLE),
-}
+PLAIN = {"gpt-neox": GPTNeoXConfig(**WHOLE)}
 CONFIGS = SHARING | PLAIN
 
 PROMPTS = [
@@ -175,8 +188,12 @@ def test_the_replies_compared_end_at_different_lengths(engine):
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_models_share_the_prefix_if_and_only_if_their_attention_is_plain(name):
+def test_models_share_the_prefix_if_and_only_if_they_are_known_to(name):
     assert supported(make_model(CONFIGS[name])) == (name in SHARING)
+
+
+def test_every_architecture_that_shares_the_prefix_is_compared_here():
+    assert {config.model_type for config in SHARING.values()} == SUPPORTED
 
 
 def test_the_distribution_sampled_is_the_models(engine):
@@ -238,31 +255,53 @@ class TestBatching:
         far = engine.generate([user("B" + "-" * 60)], replace(self.SAMPLING, temperature=0.0))
         assert abs(near[0][0].logp - far[0][0].logp) > 1e-2
 
-    def test_padding_that_is_attended_to_would_be_noticed(self, engine, monkeypatch):
-        right = logps(engine.generate(PROMPTS, self.SAMPLING))
-        exact = engine_module.SharedSteps.step
-
-        def leaking(self, tokens):
-            self.cache.bias = torch.zeros_like(self.cache.bias)
-            return exact(self, tokens)
-
-        monkeypatch.setattr(engine_module.SharedSteps, "step", leaking)
-        wrong = logps(engine.generate(PROMPTS, self.SAMPLING))
-        assert np.abs(np.array(right) - np.array(wrong)).max() > 1e-2
-
     def test_no_more_is_held_at_once_than_the_budget(self, make_engine, monkeypatch):
         budget, held = 600, []
-        made = engine_module.SharedSteps.__init__
+        step = SharedPrefixDecoder.step
 
-        def noting(self, model, prompts, mask, *, num_samples, room):
-            held.append(mask.numel() + len(mask) * num_samples * room)
-            made(self, model, prompts, mask, num_samples=num_samples, room=room)
+        def noting(self, tokens):
+            logits = step(self, tokens)
+            waves = sum(wave.keys[0].shape[0] * (wave.room + 1) for wave in self._waves)
+            held.append((sum(one.length for one in self._prefixes.values()), waves))
+            return logits
 
-        monkeypatch.setattr(engine_module.SharedSteps, "__init__", noting)
+        monkeypatch.setattr(SharedPrefixDecoder, "step", noting)
         sampling = Sampling(num_samples=50, max_tokens=20)
         engine = make_engine(max_batch_tokens=budget)
         assert [len(row) for row in engine.generate(PROMPTS, sampling)] == [50] * len(PROMPTS)
-        assert max(held) <= budget
+        # Rows that ended give their memory back by the quarter of a wave.
+        assert max(prompts + 0.75 * waves for prompts, waves in held) <= budget
+        assert max(prompts + waves for prompts, waves in held) > 0.8 * budget
+
+    def test_a_prompt_is_let_go_of_with_its_last_reply(self, make_engine, monkeypatch):
+        held = []
+        step = SharedPrefixDecoder.step
+
+        def noting(self, tokens):
+            open_now = {prompt for wave in self._waves for prompt in wave.prompts}
+            held.append((set(self._prefixes), open_now))
+            return step(self, tokens)
+
+        monkeypatch.setattr(SharedPrefixDecoder, "step", noting)
+        make_engine(max_batch_tokens=150).generate(PROMPTS, Sampling(num_samples=3, max_tokens=12))
+        assert len({frozenset(prompts) for prompts, _ in held}) > 2
+        assert all(prompts == open_now for prompts, open_now in held)
+
+    def test_what_ends_is_replaced_before_the_rest_ends(self, make_engine, monkeypatch):
+        rows = []
+        step = SharedPrefixDecoder.step
+
+        def noting(self, tokens):
+            rows.append(len(tokens))
+            return step(self, tokens)
+
+        monkeypatch.setattr(SharedPrefixDecoder, "step", noting)
+        engine = make_engine(max_batch_tokens=1000)
+        engine.generate(PROMPTS, Sampling(num_samples=300, max_tokens=40))
+        # Batch after batch would fall to a few rows before each next batch.
+        busy = rows[:-40]
+        assert len(busy) > 100
+        assert min(busy) > 0.6 * max(busy)
 
     def test_the_model_attends_as_before_afterwards(self, engine):
         ids = torch.tensor([encode_prompt(engine.tokenizer, PROMPTS[1])])
@@ -307,20 +346,48 @@ class TestCompletions:
         [[reply]] = engine.generate(PROMPTS[:1], Sampling(max_tokens=256 - size))
         assert reply.num_tokens <= 256 - size
 
-    def test_enough_ends_a_prompt_and_no_other(self, engine):
-        sampling = Sampling(num_samples=8, max_tokens=4, seed=1)
+    def test_enough_drops_what_is_in_flight_of_its_prompt_and_nothing_else(
+        self, engine, monkeypatch
+    ):
+        sampling = Sampling(num_samples=8, max_tokens=20, seed=2)
         whole = engine.generate(PROMPTS[:2], sampling)
-        asked = []
+        assert 2 < whole[0][0].num_tokens < max(c.num_tokens for c in whole[0])
+        rows, ended = [], []
+        step = SharedPrefixDecoder.step
+
+        def noting(self, tokens):
+            rows.append((bool(ended), [p for wave in self._waves for p in wave.prompts]))
+            return step(self, tokens)
 
         def enough(completions) -> bool:
-            asked.append(len(completions))
-            return completions[0] == whole[0][0]
+            over = completions[0].text == whole[0][0].text
+            if over:
+                ended.append(len(completions))
+            return over
 
+        monkeypatch.setattr(SharedPrefixDecoder, "step", noting)
         found = engine.generate(PROMPTS[:2], sampling, enough)
-        assert 1 <= len(found[0]) < 8
-        assert [c.text for c in found[0]] == [c.text for c in whole[0]][: len(found[0])]
-        assert [c.text for c in found[1]] == [c.text for c in whole[1]]
-        assert asked
+        assert ended == [1]
+        assert [[c.text for c in row] for row in found] == [
+            [c.text for c in row] for row in (whole[0][:1], whole[1])
+        ]
+        assert any(0 in prompts for over, prompts in rows if not over)
+        assert not any(0 in prompts for over, prompts in rows if over)
+
+    @pytest.mark.parametrize("budget", [60, 300, 100_000])
+    @pytest.mark.parametrize("name", ["llama", "gpt-neox"])
+    def test_what_is_enough_does_not_depend_on_the_budget(self, make_engine, name, budget):
+        sampling = Sampling(num_samples=12, max_tokens=16, seed=3)
+        whole = make_engine(CONFIGS[name]).generate(PROMPTS, sampling)
+
+        def enough(completions) -> bool:
+            return sum(c.finish_reason == "stop" for c in completions) >= 3
+
+        engine = make_engine(CONFIGS[name], max_batch_tokens=budget)
+        found = engine.generate(PROMPTS, sampling, enough)
+        for few, row in zip(found, whole, strict=True):
+            runs = (n for n in range(1, 13) if enough(row[:n]))
+            assert [c.text for c in few] == [c.text for c in row][: next(runs, 12)]
 
 
 class TestScore:

@@ -6,7 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from jurist.evaluation.intervals import Estimate, group_bootstrap, mcnemar, wilson
+from jurist.evaluation.intervals import (
+    Estimate,
+    group_bootstrap,
+    group_bootstrap_each,
+    mcnemar,
+    wilson,
+)
 
 
 def names(count: int) -> list[str]:
@@ -190,3 +196,20 @@ def test_estimate_excludes_only_what_lies_outside():
     assert not estimate.excludes(0.0)
     assert estimate.excludes(-0.01)
     assert estimate.excludes(0.21)
+
+
+@pytest.mark.parametrize("num_groups", [1, 7, 3000])
+def test_several_means_at_once_are_what_each_is_alone(num_groups: int):
+    dice = np.random.default_rng(num_groups)
+    groups = [str(group) for group in dice.integers(0, num_groups, size=4000)]
+    columns = [dice.random(4000), np.ones(4000), dice.integers(0, 2, 4000)]
+    found = group_bootstrap_each(columns, groups, num_resamples=900, seed=4)
+    alone = [group_bootstrap(column, groups, num_resamples=900, seed=4) for column in columns]
+    assert found == alone
+
+
+def test_several_means_of_nothing_or_of_other_rows_are_refused():
+    with pytest.raises(ValueError, match="no rows"):
+        group_bootstrap_each([[]], [])
+    with pytest.raises(ValueError, match="must have the same length"):
+        group_bootstrap_each([[1.0], [1.0, 0.0]], ["a"])

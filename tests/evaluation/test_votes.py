@@ -3,9 +3,11 @@ import random
 from collections.abc import Sequence
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from jurist.evaluation import Judged, agreement, judged, vote_curve
-from jurist.judges import BothOrders
+from jurist.evaluation import Judged, agreement, credit, judged, vote_curve
+from jurist.judges import Ballot, BothOrders
 from jurist.types import Comparison, Failure, Judgement, Preference, Verdict, user
 
 FIRST, SECOND, TIE = Verdict.FIRST, Verdict.SECOND, Verdict.TIE
@@ -110,3 +112,52 @@ def test_curve_of_coins_is_the_binomial_one(chance: float):
         assert value == pytest.approx(majority(chance, votes), abs=slack)
     assert values(rows)[16] == agreement(rows, num_resamples=20).accuracy.value
     assert values(rows)[1] == pytest.approx(agreement(rows, num_resamples=20).single.value)
+
+
+orders = st.lists(st.sampled_from([1, 0, "tie", "fail"]), min_size=1, max_size=9)
+
+
+def block_by_block(row: Judged, votes: int) -> float:
+    """The definition: disjoint blocks, half of either order, each a ballot of its own."""
+    plain = [one for one in row.ballot.judgements if not one.swapped]
+    swapped = [one for one in row.ballot.judgements if one.swapped]
+    half = votes // 2
+    blocks = [
+        [*plain[i : i + half], *swapped[i : i + half]]
+        for i in range(0, min(len(plain), len(swapped)) - half + 1, half)
+    ]
+    credits = [credit(Ballot.of(block).outcome, row.label) for block in blocks]
+    return sum(credits) / len(credits)
+
+
+@given(st.lists(st.tuples(orders, orders), min_size=1, max_size=5))
+@settings(deadline=None)
+def test_the_curve_of_any_readings_is_that_of_its_blocks(readings):
+    rows = [row for given_order, swapped in readings for row in one_row(given_order, swapped)]
+    found = values(rows)
+    for votes, value in found.items():
+        if votes > 1:
+            expected = [block_by_block(row, votes) for row in rows]
+            assert value == pytest.approx(sum(expected) / len(rows), abs=1e-12)
+
+
+def test_readings_that_state_probabilities_are_settled_by_their_mean():
+    # Two votes: 0.9 and 0.2 favour the first, though one reading says either; 0.4 and 0.4 do not.
+    chosen_first = next(one for one in map(preference, range(99)) if one.shown(0).label is FIRST)
+
+    def stated(probability: float, swapped: bool) -> Judgement:
+        outcome = FIRST if probability > 0.5 else SECOND
+        return Judgement(text="", outcome=outcome, probability=probability, swapped=swapped)
+
+    readings = [stated(0.9, False), stated(0.4, False), stated(0.2, True), stated(0.4, True)]
+    assert values(judged([chosen_first], [readings], seed=0)) == {1: 0.25, 2: 0.5, 4: 0.0}
+
+
+def test_tokens_are_those_of_the_votes():
+    readings = [
+        Judgement(text="", outcome=FIRST, num_tokens=tokens, swapped=swapped)
+        for tokens, swapped in ((1, False), (3, False), (5, False), (10, True), (20, True))
+    ]
+    points = vote_curve(judged([preference(0)], [readings], seed=0), num_resamples=20)
+    # Any one: 39 / 5. One of each order: (1 + 10 + 3 + 20) / 2 blocks. Two of each: 34.
+    assert [(point.votes, point.tokens) for point in points] == [(1, 7.8), (2, 17.0), (4, 34.0)]

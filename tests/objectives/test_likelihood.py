@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jurist.objectives import sequence_logps, supervised_loss, verdict_loss
+from jurist.objectives import sequence_logps, supervised_loss, token_logps, verdict_loss
 
 
 def random_case(seed: int):
@@ -22,12 +22,14 @@ def test_supervised_loss_matches_hand_worked_values():
     labels = torch.tensor([[1, 0, 1]])
     mask = torch.tensor([[True, True, False]])
     worked = torch.tensor([[math.log(4 / 3), math.log(2), 0.0]])
-    torch.testing.assert_close(supervised_loss(logits, labels, mask), worked)
+    torch.testing.assert_close(supervised_loss(token_logps(logits, labels), mask), worked)
 
 
 def test_sequence_logps_matches_hand_worked_sum():
     logits = torch.tensor([[[0.0, math.log(3)], [0.0, 0.0]]])
-    logps = sequence_logps(logits, torch.tensor([[1, 0]]), torch.tensor([[True, True]]))
+    logps = sequence_logps(
+        token_logps(logits, torch.tensor([[1, 0]])), torch.tensor([[True, True]])
+    )
     torch.testing.assert_close(logps, torch.tensor([math.log(3 / 4) + math.log(1 / 2)]))
 
 
@@ -36,21 +38,21 @@ def test_verdict_loss_matches_hand_worked_values():
     logits = torch.tensor([[[0.0, math.log(3)], [9.0, 9.0]], [[0.0, math.log(3)], [0.0, 0.0]]])
     labels = torch.tensor([[1, 0], [0, 1]])
     mask = torch.tensor([[True, False], [True, True]])
-    losses = verdict_loss(logits, labels, mask)
+    losses = verdict_loss(token_logps(logits, labels), mask)
     torch.testing.assert_close(losses, torch.tensor([math.log(4 / 3), math.log(8)]))
 
 
 def test_verdict_likelihood_is_over_the_whole_vocabulary():
     # Both verdicts are as likely as each other, and a third token takes half of the mass.
     logits = torch.tensor([[[0.0, 0.0, math.log(2)]]])
-    loss = verdict_loss(logits, torch.tensor([[0]]), torch.tensor([[True]]))
+    loss = verdict_loss(token_logps(logits, torch.tensor([[0]])), torch.tensor([[True]]))
     torch.testing.assert_close(loss, torch.tensor([math.log(4)]))
 
 
 def test_a_row_without_a_verdict_is_refused_by_number():
     mask = torch.tensor([[True], [False]])
     with pytest.raises(ValueError, match=r"rows \[1\] have none"):
-        verdict_loss(torch.zeros(2, 1, 3), torch.zeros(2, 1, dtype=torch.long), mask)
+        verdict_loss(torch.zeros(2, 1), mask)
 
 
 @given(seed=st.integers(0, 10_000))
@@ -61,16 +63,20 @@ def test_masked_loss_equals_loss_of_what_is_left_after_filtering(seed):
         filtered = torch.nn.functional.cross_entropy(
             logits[row, kept], labels[row, kept], reduction="none"
         )
-        torch.testing.assert_close(supervised_loss(logits, labels, mask)[row, kept], filtered)
-        torch.testing.assert_close(sequence_logps(logits, labels, mask)[row], -filtered.sum())
+        torch.testing.assert_close(
+            supervised_loss(token_logps(logits, labels), mask)[row, kept], filtered
+        )
+        torch.testing.assert_close(
+            sequence_logps(token_logps(logits, labels), mask)[row], -filtered.sum()
+        )
 
 
 @given(seed=st.integers(0, 10_000), shift=st.floats(-20, 20))
 def test_a_constant_added_to_all_logits_changes_nothing(seed, shift):
     logits, labels, mask = random_case(seed)
     torch.testing.assert_close(
-        supervised_loss(logits + shift, labels, mask),
-        supervised_loss(logits, labels, mask),
+        supervised_loss(token_logps(logits + shift, labels), mask),
+        supervised_loss(token_logps(logits, labels), mask),
         rtol=1e-4,
         atol=1e-4,
     )
@@ -78,23 +84,23 @@ def test_a_constant_added_to_all_logits_changes_nothing(seed, shift):
 
 def test_what_stands_outside_the_mask_reaches_neither_loss_nor_gradient():
     logits, labels, mask = random_case(3)
-    logits[~mask] = float("nan")
-    labels[~mask] = -100
-    logits.requires_grad_()
-    losses = supervised_loss(logits, labels, mask)
+    logps = token_logps(logits, labels)
+    logps[~mask] = float("nan")
+    logps.requires_grad_()
+    losses = supervised_loss(logps, mask)
     losses.sum().backward()
-    assert logits.grad is not None
+    assert logps.grad is not None
     assert bool(losses.isfinite().all())
     assert bool((losses[~mask] == 0).all())
-    assert bool(logits.grad.isfinite().all())
-    assert bool((logits.grad[~mask] == 0).all())
+    assert bool((logps.grad[mask] == -1).all())
+    assert bool((logps.grad[~mask] == 0).all())
 
 
 def test_half_precision_logits_are_summed_in_float32():
     # 300 tokens of log 2 each: in bfloat16 the sum would stop growing long before 208.
     logits = torch.zeros(1, 300, 2, dtype=torch.bfloat16)
     labels = torch.zeros(1, 300, dtype=torch.long)
-    logps = sequence_logps(logits, labels, torch.ones(1, 300, dtype=torch.bool))
+    logps = sequence_logps(token_logps(logits, labels), torch.ones(1, 300, dtype=torch.bool))
     assert logps.dtype == torch.float32
     torch.testing.assert_close(logps, torch.tensor([-300 * math.log(2)]))
 
@@ -102,7 +108,7 @@ def test_half_precision_logits_are_summed_in_float32():
 @pytest.mark.parametrize("size", [1e4, 1e30])
 def test_extreme_logits_keep_losses_and_gradients_finite(size):
     logits = torch.tensor([[[size, -size, 0.0]]], requires_grad=True)
-    loss = supervised_loss(logits, torch.tensor([[1]]), torch.tensor([[True]]))
+    loss = supervised_loss(token_logps(logits, torch.tensor([[1]])), torch.tensor([[True]]))
     (gradient,) = torch.autograd.grad(loss.sum(), logits)
     assert bool(loss.isfinite().all())
     assert bool(gradient.isfinite().all())
@@ -110,9 +116,9 @@ def test_extreme_logits_keep_losses_and_gradients_finite(size):
 
 def test_split_into_microbatches_sums_to_the_whole_batch():
     logits, labels, mask = random_case(5)
-    whole = supervised_loss(logits, labels, mask).sum() / mask.sum()
+    whole = supervised_loss(token_logps(logits, labels), mask).sum() / mask.sum()
     parts = sum(
-        supervised_loss(logits[i : i + 1], labels[i : i + 1], mask[i : i + 1]).sum() / mask.sum()
+        supervised_loss(token_logps(logits, labels)[i : i + 1], mask[i : i + 1]).sum() / mask.sum()
         for i in range(3)
     )
     torch.testing.assert_close(parts, whole)
@@ -120,9 +126,8 @@ def test_split_into_microbatches_sums_to_the_whole_batch():
 
 def test_an_all_masked_batch_has_zero_loss_and_zero_gradient():
     logits = torch.randn(2, 3, 4, requires_grad=True)
-    losses = supervised_loss(
-        logits, torch.zeros(2, 3, dtype=torch.long), torch.zeros(2, 3, dtype=torch.bool)
-    )
+    logps = token_logps(logits, torch.zeros(2, 3, dtype=torch.long))
+    losses = supervised_loss(logps, torch.zeros(2, 3, dtype=torch.bool))
     losses.sum().backward()
     assert logits.grad is not None
     assert bool((losses == 0).all())
@@ -130,9 +135,7 @@ def test_an_all_masked_batch_has_zero_loss_and_zero_gradient():
 
 
 def test_shapes_that_do_not_fit_are_refused():
-    with pytest.raises(ValueError, match=r"got \[1, 2, 4\], \[1, 3\] and \[1, 3\]"):
-        supervised_loss(
-            torch.zeros(1, 2, 4),
-            torch.zeros(1, 3, dtype=torch.long),
-            torch.ones(1, 3, dtype=torch.bool),
-        )
+    with pytest.raises(ValueError, match=r"got \[1, 2, 4\] and \[1, 3\]"):
+        token_logps(torch.zeros(1, 2, 4), torch.zeros(1, 3, dtype=torch.long))
+    with pytest.raises(ValueError, match=r"got \[1, 2\] and \[1, 3\]"):
+        supervised_loss(torch.zeros(1, 2), torch.ones(1, 3, dtype=torch.bool))

@@ -11,10 +11,12 @@ import pytest
 
 from jurist import judges
 from jurist.data import write_preferences
+from jurist.digest import derive_seed
 from jurist.engines import ScriptedEngine
 from jurist.engines import openai as served
 from jurist.errors import ConfigError, DataError
 from jurist.recipes import evaluate as recipe
+from jurist.recipes import open_judge as open_judge_recipe
 from jurist.recipes.evaluate import EvaluateConfig, evaluate, run_evaluate
 from jurist.recipes.open_judge import JudgeConfig, VotingConfig
 from jurist.worlds import preferences
@@ -72,6 +74,32 @@ def test_an_evaluation_leaves_its_results_and_its_report(tmp_path, pairs, server
     assert list(json.loads((run / "timings.json").read_text())) == ["judge/pairs"]
 
 
+def test_an_evaluation_that_stops_early_says_so_and_samples_the_same_again(tmp_path, pairs, server):
+    known = preferences("in_distribution", "test", num=6, seed=0)
+
+    def right(prompt, index):
+        server.asked += 1
+        text = prompt[-1].content
+        (pair,) = [one for one in known if one.chosen in text and one.rejected in text]
+        return "[[A]]" if text.index(pair.chosen) < text.index(pair.rejected) else "[[B]]"
+
+    server.reply = right
+    voting = VotingConfig(votes=8, stop_at=0.01)
+    judge = JudgeConfig(model="m", base_url="http://scripted", voting=voting)
+    run = tmp_path / "run"
+    config = EvaluateConfig(judge=judge, test=(str(pairs),), output=run, method="[sure]")
+    results = evaluate(config)
+    (row,) = results.rows
+    # Eight votes of each order, all alike: three of each are enough at one in a hundred.
+    assert server.asked == row.agreement.num_judgements == 6 * 6
+    assert (row.agreement.votes, row.agreement.possible_votes) == (6.0, 16.0)
+    assert "Not all votes were cast for [sure]" in results.notes[-1]
+    assert "| 6 of 16 |" in (run / "report.md").read_text("utf-8")
+    (run / "judgements" / "pairs.jsonl.gz").unlink()
+    assert evaluate(config).rows[0].agreement == row.agreement
+    assert server.asked == 36
+
+
 def test_a_finished_evaluation_opens_no_model_when_run_again(tmp_path, pairs, server, monkeypatch):
     run = tmp_path / "run"
     before = evaluate(config(pairs, run))
@@ -117,6 +145,43 @@ def test_a_set_is_judged_in_parts_and_comes_out_the_same(tmp_path, pairs, server
     kept = [tmp_path / run / "judgements" / "pairs.jsonl.gz" for run in ("whole", "parts")]
     assert kept[0].read_bytes() == kept[1].read_bytes()
     assert parts.rows[0].agreement == whole.rows[0].agreement
+
+
+@pytest.mark.parametrize(
+    ("voting", "calls"),
+    [
+        (VotingConfig(votes=6), 3),
+        (VotingConfig(votes=6, stop_at=0.1), 3),
+        (VotingConfig(votes=6, mean_votes=3.0), 1),
+    ],
+    ids=["all", "adaptive", "budgeted"],
+)
+def test_parts_change_no_verdict_and_a_budget_is_spent_over_the_whole_set(
+    tmp_path, pairs, monkeypatch, voting, calls
+):
+    engine = ScriptedEngine(lambda prompt, index: f"[[{'AAB'[derive_seed(prompt, index) % 3]}]]")
+    monkeypatch.setattr(served, "OpenAIEngine", lambda *_, **__: engine)
+    num_calls = []
+    make = open_judge_recipe.OpenJudge
+
+    def counting(*, judge, **rest):
+        def counted(comparisons):
+            num_calls.append(len(comparisons))
+            return judge(comparisons)
+
+        return make(judge=counted, **rest)
+
+    monkeypatch.setattr(open_judge_recipe, "OpenJudge", counting)
+    judge = JudgeConfig(model="m", base_url="http://scripted", voting=voting)
+    kept = []
+    for size in (100, 2):
+        num_calls.clear()
+        monkeypatch.setattr(recipe, "PART_SIZE", size)
+        run = tmp_path / str(size)
+        evaluate(EvaluateConfig(judge=judge, test=(str(pairs),), output=run))
+        kept.append((run / "judgements" / "pairs.jsonl.gz").read_bytes())
+    assert kept[0] == kept[1]
+    assert len(num_calls) == calls
 
 
 @pytest.mark.parametrize(("allowed", "code"), [(1.0, 0), (0.99, 1), (0.0, 1)])
@@ -288,7 +353,7 @@ def test_a_served_model_is_judged_with_and_evaluated_without_torch(tmp_path, pai
     evaluated = jurist("evaluate", *asked, "--test", pairs, "--output", tmp_path / "evaluated")
     assert evaluated.returncode == 0, evaluated.stderr
     lines = (tmp_path / "judged" / "verdicts.jsonl").read_text().splitlines()
-    votes = {"chosen": 2, "rejected": 2, "tie": 0, "failed": 0}
+    votes = {"chosen": 2, "rejected": 2, "tie": 0, "failed": 0, "possible": 4}
     assert [json.loads(line)["votes"] for line in lines] == [votes] * 6
     page = (tmp_path / "evaluated" / "report.html").read_text("utf-8")
     assert page.startswith("<!doctype html>") and "</html>" in page and "127.0.0.1" not in page

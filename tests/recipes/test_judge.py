@@ -28,8 +28,11 @@ FIRST, SECOND = (
 
 def ballot(*outcomes: Verdict | Failure, probability: float | None = None) -> Ballot:
     return Ballot.of(
-        Judgement(text="", outcome=outcome, probability=probability, num_tokens=5)
-        for outcome in outcomes
+        (
+            Judgement(text="", outcome=outcome, probability=probability, num_tokens=5)
+            for outcome in outcomes
+        ),
+        num_unasked=3,
     )
 
 
@@ -45,7 +48,7 @@ def test_places_are_mapped_back_to_columns_whichever_was_shown_first(tie):
         "failure": None,
         "probability": 0.6,
         "flip": None,
-        "votes": {"chosen": 2, "rejected": 1, "tie": 1, "failed": 1},
+        "votes": {"chosen": 2, "rejected": 1, "tie": 1, "failed": 1, "possible": 8},
         "num_tokens": 25,
     }
     assert shown_second == {
@@ -53,7 +56,7 @@ def test_places_are_mapped_back_to_columns_whichever_was_shown_first(tie):
         "id": SECOND,
         "preferred": "rejected",
         "probability": pytest.approx(0.4),
-        "votes": {"chosen": 1, "rejected": 2, "tie": 1, "failed": 1},
+        "votes": {"chosen": 1, "rejected": 2, "tie": 1, "failed": 1, "possible": 8},
     }
 
 
@@ -65,7 +68,7 @@ def test_ties_and_failures_are_neither_column(id):
     failed = verdict_line(pair, ballot(Failure.TRUNCATED), seed=0)
     assert (failed["preferred"], failed["probability"]) == (None, None)
     assert failed["failure"] == "truncated"
-    assert failed["votes"] == {"chosen": 0, "rejected": 0, "tie": 0, "failed": 1}
+    assert failed["votes"] == {"chosen": 0, "rejected": 0, "tie": 0, "failed": 1, "possible": 4}
 
 
 @given(
@@ -79,7 +82,9 @@ def test_swapping_the_columns_swaps_the_line(id, seed, outcomes, probability):
     other = dataclasses.replace(pair, chosen=pair.rejected, rejected=pair.chosen)
     votes = ballot(*outcomes, probability=probability)
     # The same place holds the other response now, so the same judge says the opposite of it.
-    opposite = Ballot.of(judgement.mapped_back() for judgement in votes.judgements)
+    opposite = Ballot.of(
+        (judgement.mapped_back() for judgement in votes.judgements), num_unasked=votes.num_unasked
+    )
     line, swapped = verdict_line(pair, votes, seed=seed), verdict_line(other, opposite, seed=seed)
     exchanged = {"chosen": "rejected", "rejected": "chosen"}
     assert swapped["preferred"] == exchanged.get(line["preferred"], line["preferred"])
@@ -129,7 +134,7 @@ def test_a_file_is_judged_pair_by_pair_in_its_order(tmp_path, write_rows, script
     assert {line["preferred"] for line in lines(straight)} == {"chosen"}
     assert {line["preferred"] for line in lines(turned)} == {"rejected"}
     for one, other in zip(lines(straight), lines(turned), strict=True):
-        assert one["votes"] == {"chosen": 4, "rejected": 0, "tie": 0, "failed": 0}
+        assert one["votes"] == {"chosen": 4, "rejected": 0, "tie": 0, "failed": 0, "possible": 4}
         assert one["probability"] == pytest.approx(1 - other["probability"])
         assert one["flip"] is False
 
@@ -161,3 +166,27 @@ def test_a_path_in_brackets_is_said_as_it_is(tmp_path, write_rows, scripted, cap
     assert (
         f"1 pairs judged, 0 without a verdict: {run / 'verdicts.jsonl'}" in capsys.readouterr().out
     )
+
+
+@pytest.mark.parametrize(
+    ("settings", "cast"),
+    # 8 votes of each order: certain after 5; at one in a hundred 3, at a mean of 4 votes 2.
+    [({}, 16), ({"stop_at": 0.0}, 10), ({"stop_at": 0.01}, 6), ({"mean_votes": 4.0}, 4)],
+)
+def test_votes_are_stopped_and_budgeted_as_asked(tmp_path, write_rows, scripted, settings, cast):
+    rows = [{"id": f"{i}", "prompt": f"q{i}", "chosen": "xxxx", "rejected": "yy"} for i in range(6)]
+    judge = JudgeConfig(
+        model="m", base_url="http://scripted", voting=VotingConfig(votes=8, **settings)
+    )
+    output = tmp_path / "judged"
+    run_judge(JudgeFileConfig(judge=judge, pairs=str(write_rows(*rows)), output=output))
+    assert {line["preferred"] for line in lines(output)} == {"chosen"}
+    for line in lines(output):
+        assert line["votes"] == {
+            "chosen": cast,
+            "rejected": 0,
+            "tie": 0,
+            "failed": 0,
+            "possible": 16,
+        }
+    assert len(scripted) == 6 * cast

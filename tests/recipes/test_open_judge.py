@@ -114,6 +114,12 @@ def test_a_card_of_an_unknown_format_is_refused():
         ({"top_p": 0.0}, "top_p"),
         ({"temperature": -1.0}, "temperature"),
         ({"max_tokens": 0}, "max_tokens"),
+        ({"stop_at": 1.0}, "--stop-at is a probability below 1; got 1.0"),
+        ({"stop_at": -0.1}, "--stop-at"),
+        ({"stop_at": float("nan")}, "--stop-at"),
+        ({"mean_votes": 1.5}, "--mean-votes must be at least 2"),
+        ({"mean_votes": float("inf")}, "--mean-votes"),
+        ({"mean_votes": 4.0, "stop_at": 0.0}, "give one of them"),
     ],
 )
 def test_voting_is_checked_before_any_model_is_loaded(changes, said):

@@ -38,11 +38,12 @@ def preferences(num: int) -> list[Preference]:
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_what_is_written_is_read_and_the_same_judgements_give_the_same_bytes(tmp_path, found):
     path, again = tmp_path / "a.jsonl.gz", tmp_path / "b.jsonl.gz"
-    write_readings(path, preferences(len(found)), found, seed=7)
+    write_readings(path, preferences(len(found)), found, num_possible=5, seed=7)
     back = read_readings(path, preferences(len(found)))
     assert (back.judgements, back.seed) == (found, 7)
+    assert back.num_unasked == [5 - len(many) for many in found]
     assert all(type(one.outcome) in (Verdict, Failure) for many in back.judgements for one in many)
-    write_readings(again, preferences(len(found)), back.judgements, seed=7)
+    write_readings(again, preferences(len(found)), back.judgements, num_possible=5, seed=7)
     assert again.read_bytes() == path.read_bytes()
 
 
@@ -50,7 +51,7 @@ def test_what_is_written_is_read_and_the_same_judgements_give_the_same_bytes(tmp
 def kept(tmp_path):
     path = tmp_path / "kept.jsonl.gz"
     found = [[Judgement(text=f"reply {i}", outcome=Verdict.FIRST)] for i in range(3)]
-    write_readings(path, preferences(3), found, seed=0)
+    write_readings(path, preferences(3), found, num_possible=5, seed=0)
     return path
 
 

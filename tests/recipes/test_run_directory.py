@@ -110,6 +110,46 @@ def test_a_directory_that_was_moved_goes_on(tmp_path):
         assert run == tmp_path / "there"
 
 
+def test_what_a_killed_process_had_begun_to_write_is_swept_away(tmp_path):
+    for name in ("", "judgements", "inner", "checkpoint"):
+        (tmp_path / name).mkdir(exist_ok=True)
+    (tmp_path / "inner" / "run.lock").touch()
+    (tmp_path / "checkpoint" / ".weights.tmp").mkdir()
+    begun = [tmp_path / ".results.json.12.tmp", tmp_path / "judgements" / ".pairs.gz.12.tmp"]
+    kept = [tmp_path / "inner" / ".results.json.12.tmp", tmp_path / "mine.tmp"]
+    for path in (*begun, *kept):
+        path.touch()
+    with open_run("evaluate", config(tmp_path)):
+        assert not any(path.exists() for path in begun)
+    assert all(path.exists() for path in kept)
+    assert (tmp_path / "checkpoint" / ".weights.tmp").exists()
+
+
+def test_a_folder_of_runs_that_was_moved_with_its_data_goes_on(tmp_path):
+    def asked(folder, **changes):
+        data = {"train": f"{folder}/data/train.jsonl", "test": (f"exam={folder}/data/exam.jsonl",)}
+        return config(folder / "judge", **{**data, **changes})
+
+    with open_run("evaluate", asked(tmp_path / "here")) as run:
+        (run / "judgements").mkdir()
+    (tmp_path / "here").rename(tmp_path / "there")
+    with open_run("evaluate", asked(tmp_path / "there")) as run:
+        assert run == tmp_path / "there" / "judge"
+    for changes, said in (
+        ({"train": f"{tmp_path}/else/train.jsonl"}, "train = .*there/data/train.jsonl"),
+        ({"test": (f"exam={tmp_path}/there/data/more.jsonl",)}, "test = .*there/data/exam.jsonl"),
+        (
+            {"test": (f"test={tmp_path}/there/data/exam.jsonl",)},
+            "test = .*exam=.*asked for .*test=",
+        ),
+    ):
+        with (
+            pytest.raises(ConfigError, match=f"holds a run with {said}"),
+            open_run("evaluate", asked(tmp_path / "there", **changes)),
+        ):
+            pass
+
+
 @pytest.mark.parametrize(
     "content", ["", "{", "[]", "{}", '{"recipe": "x"}', '{"recipe": "x", "config": []}', "\udcff"]
 )

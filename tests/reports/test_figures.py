@@ -18,6 +18,7 @@ def test_every_figure_is_drawn_as_svg_of_a_sensible_size(demo: Results):
     assert [picture.name for picture in drawn] == [
         "accuracy",
         "votes",
+        "tokens",
         "places",
         "reliability",
         "cost",
@@ -68,7 +69,7 @@ def test_any_name_can_be_drawn(demo: Results, name: str):
 def test_one_judge_with_one_reading_has_no_curve_no_flips_and_no_probability(demo: Results):
     row = demo.rows[0]
     agreement = replace(row.agreement, flips=None, first_slot=None)
-    bare = replace(row, curve=row.curve[:1], calibration=None, agreement=agreement)
+    bare = replace(row, curve=row.curve[:1], stopping=(), calibration=None, agreement=agreement)
     assert names(replace(demo, rows=(bare,))) == ["accuracy", "cost"]
 
 
@@ -82,4 +83,4 @@ def test_many_judges_on_many_splits_can_be_drawn(demo: Results):
         for i in range(4)
         for row in demo.rows
     )
-    assert len(pictures(replace(demo, rows=rows))) == 5
+    assert len(pictures(replace(demo, rows=rows))) == 6

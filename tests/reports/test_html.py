@@ -130,7 +130,7 @@ def test_intervals_are_drawn_where_they_lie(demo: Results, page: str):
 
 def test_figures_are_whole_pictures_with_words_for_them(page: str):
     images = [attributes for tag, attributes in Page(page).tags if tag == "img"]
-    assert len(images) == 5
+    assert len(images) == 6
     for image in images:
         svg = base64.b64decode((image["src"] or "").partition(",")[2]).decode()
         assert svg.rstrip().endswith("</svg>")

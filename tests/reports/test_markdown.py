@@ -22,6 +22,7 @@ def test_every_section_is_there(demo: Results):
         "# quickstart",
         "## Agreement",
         "## Paired comparisons",
+        "## Stopping early",
         "## Categories: in-distribution",
         "## Categories: shifted",
         "## Data",
@@ -59,3 +60,15 @@ def test_model_text_cannot_end_its_fence(demo: Results):
     inside = after.removeprefix(fence + "text\n").split("\n" + fence)[0]
     assert inside == hostile.replace("\x1b", r"\x1b").replace("\u202e", r"\u202e")
     assert "<script>" not in before
+
+
+def test_early_stopping_has_a_line_for_every_setting(demo: Results):
+    text = unescaped(markdown(demo))
+    row = next(row for row in demo.rows if row.stopping)
+    lines = [
+        line for line in text.splitlines() if line.startswith(f"| {row.method} | {row.split} | 0")
+    ]
+    assert len(lines) == len(row.stopping)
+    for line, point in zip(lines, row.stopping, strict=True):
+        assert f"| {point.stop_at:g} | {100 * point.same.value:.1f} [" in line
+        assert f"| {100 * point.share.value:.1f} [" in line

@@ -44,6 +44,14 @@ def test_cells_say_what_the_agreement_says(demo: Results):
     ]
 
 
+def test_votes_that_were_stopped_early_say_of_how_many(demo: Results):
+    row = demo.rows[2]
+    num_pairs = row.agreement.num_pairs
+    some = replace(row.agreement, num_judgements=6 * num_pairs + 6, num_unasked=10 * num_pairs - 6)
+    assert summary_cells(replace(demo, rows=(replace(row, agreement=some),)))[0][8] == "6.1 of 16"
+    assert summary_cells(demo)[2][8] == "16"
+
+
 def test_seeds_stand_with_the_names_only_where_there_are_several(demo: Results):
     again = [replace(row, seed=1) for row in demo.rows]
     both = replace(demo, rows=(*demo.rows, *again))

@@ -7,8 +7,8 @@ from transformers import AutoModelForCausalLM
 
 from jurist.errors import ConfigError, TrainingError
 from jurist.training import TrainingConfig, forward
-from jurist.training.batch import pair_examples, scalar_examples, supervised_examples
 from jurist.training.checkpoint import newest_whole, step_folder
+from jurist.training.examples import supervised_examples
 from jurist.training.loop import make_accelerator, train
 from jurist.training.metrics import read_metrics
 
@@ -106,9 +106,23 @@ def test_a_row_of_weight_two_counts_as_two_rows(run, tokenizer, supervised_rows,
     assert losses[0] == pytest.approx(losses[1], rel=1e-6)
 
 
-def test_what_padding_is_filled_with_changes_nothing(run):
+def test_what_padding_is_filled_with_changes_nothing(run, monkeypatch):
+    monkeypatch.setattr(forward, "shares_prefixes", lambda model: False)
     one, other = run(work="one"), run(work="other", pad_id=17)
     assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_packed_trees_train_as_padded_rows(run, monkeypatch, tmp_path):
+    config = replace(CONFIG, learning_rate=1e-3)
+    packed = run(config, work="packed")
+    monkeypatch.setattr(forward, "shares_prefixes", lambda model: False)
+    padded = run(config, work="padded")
+    assert farthest(packed, padded) < 1e-6
+    losses = [
+        [line["train/loss"] for line in read_metrics(tmp_path / work / "metrics.jsonl")]
+        for work in ("packed", "padded")
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
 
 
 def test_the_order_of_the_rows_changes_nothing(run, tokenizer, supervised_rows):
@@ -260,13 +274,13 @@ def test_a_weight_that_is_not_finite_is_never_written(run, tiny, tmp_path):
     model = AutoModelForCausalLM.from_pretrained(tiny)
     steps = 0
 
-    def poisoning(model, batch):
+    def poisoning(model: forward.BatchReader, batch):
         nonlocal steps
         steps += 1
         if steps == 4:
             # Of no token in the rows, so that no loss and no gradient shows it.
-            model.extra.data.fill_(float("inf"))
-        return forward.supervised(model, batch) + 0 * model.extra.detach().isnan().float()
+            model.model.extra.data.fill_(float("inf"))
+        return forward.supervised(model, batch) + 0 * model.model.extra.detach().isnan().float()
 
     model.extra = torch.nn.Parameter(torch.zeros(()))
     with pytest.raises(TrainingError, match="after step 4 of 6: weight extra is not finite"):
@@ -283,50 +297,8 @@ def test_bfloat16_learns_much_the_same_and_keeps_weights_in_float32(run, tmp_pat
     assert lines[0] != lines[1]
 
 
-def test_logits_of_part_of_a_batch_are_those_of_the_whole(tiny, tokenizer, pair_rows):
-    from jurist.training.batch import collate
-
-    model = AutoModelForCausalLM.from_pretrained(tiny).eval()
-    examples = pair_examples(tokenizer, pair_rows)
-    together = forward.reply_logps(model, collate(examples, pad_id=0, device=torch.device("cpu")))
-    for number, example in enumerate(examples):
-        for place, sequence in enumerate(example.sequences):
-            ids = torch.tensor([sequence.ids])
-            logps = model(ids).logits[0, :-1].log_softmax(-1)
-            by_hand = logps.gather(-1, ids[0, 1:, None])[sequence.prompt_length - 1 :].sum()
-            torch.testing.assert_close(together[place, number], by_hand, rtol=1e-5, atol=1e-5)
-
-
-def test_rewards_in_a_padded_batch_are_those_of_each_alone(tiny, tokenizer, preferences):
-    from jurist.models.load import load_scalar
-    from jurist.training.batch import collate
-
-    model = load_scalar(tiny)
-    torch.manual_seed(1)
-    torch.nn.init.normal_(model.score.weight)
-    examples = scalar_examples(tokenizer, preferences)
-    pad_id = model.config.pad_token_id
-    batch = collate(examples, pad_id=pad_id, device=torch.device("cpu"))
-    losses = forward.bradley_terry(model, batch)
-    for number, example in enumerate(examples):
-        chosen, rejected = (
-            model(torch.tensor([sequence.ids])).logits[0, 0] for sequence in example.sequences
-        )
-        by_hand = torch.nn.functional.softplus(rejected - chosen)
-        torch.testing.assert_close(losses[number], by_hand, rtol=1e-4, atol=1e-5)
-
-
 def test_settings_files_are_json(run, tmp_path):
     run()
     manifest = json.loads((step_folder(tmp_path / "work", 4) / "manifest.json").read_text())
     assert manifest["step"] == 4
     assert manifest["inputs"] == {"seed": 0}
-
-
-def test_a_model_that_cannot_be_asked_for_some_logits_is_refused():
-    class Plain(torch.nn.Module):
-        def forward(self, input_ids):
-            return input_ids
-
-    with pytest.raises(ConfigError, match=r"Plain cannot be trained here.*logits_to_keep"):
-        forward.refuse_without_logits_to_keep(Plain())

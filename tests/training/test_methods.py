@@ -23,9 +23,10 @@ from jurist.training import (
     train_supervised,
     train_verdict,
 )
-from jurist.training.batch import collate, pair_examples, supervised_examples
+from jurist.training.batch import collate
 from jurist.training.checkpoint import verify
-from jurist.training.forward import reply_logps
+from jurist.training.examples import Example, pair_examples, supervised_examples
+from jurist.training.forward import BatchReader, reply_logps
 from jurist.training.metrics import read_metrics
 from jurist.types import Verdict, user
 
@@ -39,10 +40,15 @@ def dpo(tiny: str, rows: list[PairRow], output: Path, config: TrainingConfig = C
     train_dpo(tiny, rows, config, **{**options, **changed})
 
 
+def logps(folder: object, examples: list[Example]) -> torch.Tensor:
+    reader = BatchReader(AutoModelForCausalLM.from_pretrained(str(folder)).eval())
+    with torch.no_grad(), reader.reading():
+        batch = collate(examples, shared=reader.shared, pad_id=0, device=CPU)
+        return reply_logps(reader, batch)
+
+
 def pair_logps(folder: object, tokenizer, rows: list[PairRow]) -> torch.Tensor:
-    model = AutoModelForCausalLM.from_pretrained(str(folder)).eval()
-    with torch.no_grad():
-        return reply_logps(model, collate(pair_examples(tokenizer, rows), pad_id=0, device=CPU))
+    return logps(folder, pair_examples(tokenizer, rows))
 
 
 def verdict_log_odds(folder: object, tokenizer, rows) -> list[float]:
@@ -60,12 +66,8 @@ def verdict_log_odds(folder: object, tokenizer, rows) -> list[float]:
 
 def test_supervised_training_makes_the_replies_likelier(tiny, tokenizer, supervised_rows, output):
     train_supervised(tiny, supervised_rows, CONFIG, seed=0, output=output, card=CARD)
-    batch = collate(supervised_examples(tokenizer, supervised_rows), pad_id=0, device=CPU)
-    with torch.no_grad():
-        before, after = (
-            reply_logps(AutoModelForCausalLM.from_pretrained(str(folder)).eval(), batch)
-            for folder in (tiny, output)
-        )
+    examples = supervised_examples(tokenizer, supervised_rows)
+    before, after = (logps(folder, examples) for folder in (tiny, output))
     assert bool((after > before).all())
 
 
@@ -229,7 +231,8 @@ def test_lora_goes_on_from_a_checkpoint_to_the_same_bytes(tiny, pair_rows, tmp_p
         dpo(tiny, pair_rows, tmp_path / "stopped", config)
     calls = 100
     dpo(tiny, pair_rows, tmp_path / "stopped", config)
-    assert calls == 108, "twelve steps, four of them in the checkpoint"
+    steps = len(read_metrics(tmp_path / "whole" / "metrics.jsonl"))
+    assert calls == 100 + steps - 4, "four steps are in the checkpoint"
     files = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "stopped")]
     assert files[0] == files[1]
 

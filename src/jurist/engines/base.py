@@ -30,12 +30,16 @@ class Engine(Protocol):
             prompts: What to reply to.
             sampling: How many, how, and from which seed.
             enough: Asked with one prompt's completions so far; True means that no more are wanted
-                for it. An engine may ask as often or as rarely as it likes.
+                for it. It is asked with the first sample, then the first two, and so on in the
+                order of their indices, each run once and as soon as all of it is there, until it
+                says True. It must say the same of the same completions.
 
         Returns:
-            One list per prompt, in the order given; in it the completions by sample index, and
-            `sampling.num_samples` of them unless `enough` cut them short. A prompt that the engine
-            could not answer has completions with finish_reason "error" or "refused".
+            One list per prompt, in the order given; in it the completions by sample index:
+            `sampling.num_samples` of them, or with `enough` the shortest run from the first on of
+            which it said True. So the outcome does not depend on what was decoded together, or
+            ahead of need: samples after that run are dropped, finished or not. A prompt that the
+            engine could not answer has completions with finish_reason "error" or "refused".
 
         Raises:
             DataError: A prompt does not fit the model's context.
@@ -95,6 +99,10 @@ DeliverScores: TypeAlias = Callable[[Sequence[tuple[int, list[float]]]], None]
 @runtime_checkable
 class StreamingEngine(Protocol):
     """An engine that hands its answers over one by one, so that a crash loses those in flight only.
+
+    Only for one whose answers do not depend on what else is asked in the call, such as a server's:
+    after a crash the call for what is missing is another call. A model that decodes what is asked
+    together as a batch is no such engine, for a batch changes the last digits.
 
     Each of the two methods does what its namesake in `Engine` and `LogprobEngine` does, with the
     same errors, and returns when everything was handed over.

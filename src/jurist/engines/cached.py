@@ -48,8 +48,8 @@ class Cached:
     prompt, what matters of the sampling (temperature, top_p, max_tokens, seed) and its own index.
     So 8 samples asked for after 4 cost 4, and equal prompts in one call are asked once. Work goes
     in chunks, each committed when done: a run that is killed loses at most one chunk, and goes on
-    where it stood when it is run again. Of a `StreamingEngine` each completion is committed when it
-    comes, and only those in flight are lost.
+    where it stood when it is run again, with the same batches as if it had not been killed. Of a
+    `StreamingEngine` each completion is committed when it comes, and only those in flight are lost.
 
     A reply with finish_reason "error" is not kept, for the next run may fare better. A "refused"
     one is kept like any answer: were it asked for again until the model gives in, every resumed

@@ -1,4 +1,9 @@
-"""Asking a chat server over HTTP: connections, deadlines, retries, and which refusals are final."""
+"""Asking a chat server over HTTP: connections, deadlines, retries, and which refusals are final.
+
+Requests go through the connections of httpx2's own transport layer, httpcore2, one at a time each.
+The client and the pool above them would take most of the time before a fast server, for what is not
+wanted here (redirects, cookies, proxies); `benchmarks/http_100k.py` measures it.
+"""
 
 import asyncio
 import logging
@@ -9,6 +14,9 @@ from collections.abc import Awaitable, Callable, Iterable
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
+import httpcore2
+import httpx2
+
 import jurist
 from jurist.engines.chat_api import (
     Dialect,
@@ -18,17 +26,11 @@ from jurist.engines.chat_api import (
     error_message,
     parse_object,
 )
-from jurist.engines.connection import (
-    Address,
-    BrokenOff,
-    Connection,
-    Reply,
-    Unreachable,
-    Unreadable,
-    tls_context,
-)
 from jurist.engines.patience import Clock, Patience, retry_after_seconds
 from jurist.errors import DataError, EngineError
+
+MAX_REPLY_BYTES: Final = 16 * 2**20
+"""Longest reply that is read; the connection is closed on a longer one."""
 
 MAX_FAILURES_IN_A_ROW: Final = 16
 """After so many items without an answer, all their retries over and none answered between them, the
@@ -94,17 +96,21 @@ class ChatSession:
         self._in_a_row = 0
         self._failures: Counter[str] = Counter()
         key = os.environ.get(key_name, "")
+        url = httpx2.URL(self._url)
+        self._target = httpcore2.URL(
+            scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
+        )
         self._headers = [
-            ("User-Agent", f"jurist/{jurist.__version__}"),
-            ("Accept", "application/json"),
-            ("Content-Type", "application/json"),
+            (b"Host", url.netloc),
+            (b"User-Agent", f"jurist/{jurist.__version__}".encode()),
+            (b"Accept", b"application/json"),
+            (b"Content-Type", b"application/json"),
             # What is compressed can grow a thousandfold in memory.
-            ("Accept-Encoding", "identity"),
-            *([("Authorization", f"Bearer {key}")] if key else []),
+            (b"Accept-Encoding", b"identity"),
+            *([(b"Authorization", f"Bearer {key}".encode())] if key else []),
         ]
-        self._address = Address.of(url)
-        self._tls = tls_context() if self._address.secure else None
-        self._idle: list[Connection] = []
+        self._tls = httpx2.create_ssl_context() if url.scheme == "https" else None
+        self._idle: list[httpcore2.AsyncHTTPConnection] = []
 
     async def __aenter__(self) -> Self:
         return self
@@ -116,9 +122,7 @@ class ChatSession:
         traceback: TracebackType | None,
     ) -> None:
         for connection in self._idle:
-            connection.close()
-        # A closed connection lets go of its socket on the loop's next turn.
-        await asyncio.sleep(0)
+            await connection.aclose()
         if self._failures:
             logger.warning(
                 "%s: %d of %d requests got no answer: %s",
@@ -208,43 +212,75 @@ class ChatSession:
 
     async def _attempt(self, body: bytes, subject: Callable[[], str]) -> Json:
         """One request and its whole reply."""
-        # The one used last is the likeliest to be open still.
-        connection = self._idle.pop() if self._idle else self._connection()
+        request = httpcore2.Request(
+            b"POST",
+            self._target,
+            headers=[*self._headers, (b"Content-Length", b"%d" % len(body))],
+            content=body,
+            extensions={"timeout": {"connect": self._patience.connect_seconds}},
+        )
+        connection = await self._connection()
         try:
             async with asyncio.timeout(self._patience.attempt_seconds):
-                reply = await connection.post(body)
-        except Unreachable as error:
-            raise _Retry(str(error), unreachable=True) from error
+                response = await connection.handle_async_request(request)
+                try:
+                    self._reached = True
+                    content = await self._content(response)
+                finally:
+                    await response.aclose()
+        except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:
+            raise _Retry(_named(error), unreachable=True) from error
         except TimeoutError as error:
             limit = f"{self._patience.attempt_seconds:g} s"
             raise _Retry(f"no whole reply within {limit}") from error
-        except BrokenOff as error:
-            raise _Retry(str(error)) from error
-        except Unreadable as error:
-            raise _Failed(str(error)) from error
+        except (httpcore2.NetworkError, httpcore2.ProtocolError) as error:
+            raise _Retry(_named(error)) from error
         finally:
-            self._idle.append(connection)
-        self._reached = True
-        if reply.status == 200:
-            return parse_object(reply.content)
-        raise self._refusal(reply, body, subject)
+            if connection.is_idle():
+                self._idle.append(connection)
+            else:
+                await connection.aclose()
+        if response.status == 200:
+            return parse_object(content)
+        raise self._refusal(response, content, body, subject)
 
-    def _connection(self) -> Connection:
-        return Connection(
-            self._address,
-            self._headers,
-            connect_seconds=self._patience.connect_seconds,
-            silence_seconds=self._patience.silence_seconds,
-            tls=self._tls,
-        )
+    async def _connection(self) -> httpcore2.AsyncHTTPConnection:
+        """A connection that nobody uses, and that the server has not closed or spoken into."""
+        while self._idle:
+            # The one used last is the likeliest to be open still.
+            connection = self._idle.pop()
+            if not connection.has_expired():
+                return connection
+            await connection.aclose()
+        return httpcore2.AsyncHTTPConnection(self._target.origin, ssl_context=self._tls)
 
-    def _refusal(self, reply: Reply, body: bytes, subject: Callable[[], str]) -> Exception:
+    async def _content(self, response: httpcore2.Response) -> bytes:
+        encoding = _header(response, b"content-encoding") or "identity"
+        if encoding.lower() != "identity":
+            raise _Failed(f"the reply is compressed ({encoding}) though none was asked for")
+        content = bytearray()
+        parts = response.aiter_stream()
+        silence = self._patience.silence_seconds
+        while True:
+            try:
+                async with asyncio.timeout(silence):
+                    content += await anext(parts)
+            except StopAsyncIteration:
+                return bytes(content)
+            except TimeoutError as error:
+                raise _Retry(f"the reply broke off for {silence:g} s") from error
+            if len(content) > MAX_REPLY_BYTES:
+                raise _Failed(f"the reply is longer than {MAX_REPLY_BYTES} bytes")
+
+    def _refusal(
+        self, response: httpcore2.Response, content: bytes, body: bytes, subject: Callable[[], str]
+    ) -> Exception:
         """What a reply with another status than 200 means."""
-        status = reply.status
-        said = self._without_key(error_message(reply.content))
+        status = response.status
+        said = self._without_key(error_message(content))
         shown = f"HTTP {status}" + (f" ({said})" if said else "")
         if 300 <= status < 400:
-            target = self._without_key(reply.headers.get("location", "nowhere"))
+            target = self._without_key(_header(response, b"location") or "nowhere")
             return EngineError(
                 f"{self._url}: {shown}: redirects to {target!r}, and is not followed; give the "
                 f"final address as base_url"
@@ -252,7 +288,7 @@ class ChatSession:
         if status in _FATAL or "insufficient_quota" in said:
             return EngineError(f"{self._url}: {shown}; {self._advice(status)}")
         if status in _RETRIED or status >= 500:
-            header = reply.headers.get("retry-after")
+            header = _header(response, b"retry-after")
             return _Retry(shown, wait=retry_after_seconds(header, self._clock.now()))
         if about_context(said):
             return DataError(
@@ -279,3 +315,14 @@ class ChatSession:
         key = os.environ.get(self._key_name, "")
         text = text.replace(key, "[key]") if len(key) >= _LEAST_KEY else text
         return re.sub(r"\b(sk|hf)[-_][\w*.-]{6,}", "[key]", text)
+
+
+def _named(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+def _header(response: httpcore2.Response, name: bytes) -> str | None:
+    """The first header of that name, given in lower case; None if there is none."""
+    found = (value for key, value in response.headers if key.lower() == name)
+    value = next(found, None)
+    return None if value is None else value.decode("latin-1")

@@ -1,27 +1,22 @@
 """Work spread over a crew of processes that each hold the same engine.
 
-What is asked is cut into jobs, each a few prompts of like length. Whichever process is free takes
-the next; its answers are delivered when the job is done. So the crew is one engine to everyone
-above it, and whoever keeps the answers (`Cached`) stays their only writer.
+What is asked in one call is cut into jobs, each a few prompts of like length; whichever process is
+free takes the next. So the crew is one engine to everyone above it, and whoever keeps the answers
+(`Cached`) stays their only writer.
 
-How many processes there are changes nothing in a job, so it changes nothing in the answers.
+A call is cut by a rule that knows nothing of how many processes there are or how fast they are: the
+same call is always the same jobs, and a run that is interrupted and goes on decodes the same
+batches as one that is not.
 """
 
 import logging
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Final, Protocol, Self
+from typing import Any, Final, Protocol, Self, TypeVar
 
-from jurist.engines.base import (
-    Deliver,
-    DeliverScores,
-    Delivery,
-    LogprobEngine,
-    gathered,
-    gathered_scores,
-)
+from jurist.engines.base import LogprobEngine
 from jurist.errors import EngineError
 from jurist.progress import progress
 from jurist.types import Completion, Conversation, Enough, Sampling
@@ -34,6 +29,8 @@ MAX_DEATHS: Final = 2
 """So many processes may die over one job; the last of them ends the call."""
 
 logger = logging.getLogger(__name__)
+
+_Answer = TypeVar("_Answer")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -164,17 +161,7 @@ class Spread:
         sampling: Sampling,
         enough: Enough | None = None,
     ) -> list[list[Completion]]:
-        """Sample replies to each prompt; see `stream`."""
-        return gathered(self, prompts, sampling, enough)
-
-    def stream(
-        self,
-        prompts: Sequence[Conversation],
-        sampling: Sampling,
-        enough: Enough | None,
-        deliver: Deliver,
-    ) -> None:
-        """Sample replies to each prompt, and deliver those of a job when it is done.
+        """Sample replies to each prompt; see `Engine.generate`.
 
         Raises:
             DataError: A prompt does not fit the model's context.
@@ -186,31 +173,14 @@ class Spread:
             )
             for items in self._cut(prompts, sampling.num_samples)
         ]
-
-        def take(job: Job, lists: list[list[Completion]]) -> None:
-            deliver(
-                [
-                    Delivery(item, index, completion)
-                    for item, replies in zip(job.items, lists, strict=True)
-                    for index, completion in enumerate(replies, sampling.first_index)
-                ]
-            )
-
-        self._do(jobs, enough, take, len(prompts))
+        found: list[list[Completion]] = [[] for _ in prompts]
+        self._do(jobs, enough, found)
+        return found
 
     def score(
         self, prompts: Sequence[Conversation], continuations: Sequence[Sequence[str]]
     ) -> list[list[float]]:
-        """Log-probability of each continuation; see `stream_scores`."""
-        return gathered_scores(self, prompts, continuations)
-
-    def stream_scores(
-        self,
-        prompts: Sequence[Conversation],
-        continuations: Sequence[Sequence[str]],
-        deliver: DeliverScores,
-    ) -> None:
-        """Score the continuations of each prompt, and deliver those of a job when it is done.
+        """Log-probability of each continuation; see `LogprobEngine.score`.
 
         Raises:
             DataError: A prompt does not fit the model's context.
@@ -227,11 +197,9 @@ class Spread:
             )
             for items in self._cut(prompts, most)
         ]
-
-        def take(job: Job, rows: list[list[float]]) -> None:
-            deliver(list(zip(job.items, rows, strict=True)))
-
-        self._do(jobs, None, take, len(prompts))
+        found: list[list[float]] = [[] for _ in prompts]
+        self._do(jobs, None, found)
+        return found
 
     def _cut(self, prompts: Sequence[Conversation], answers_each: int) -> Iterator[tuple[int, ...]]:
         """Cut a call into jobs, the longest prompts first: the last jobs, for which some processes
@@ -242,21 +210,15 @@ class Spread:
         for start in range(0, len(by_length), size):
             yield tuple(by_length[start : start + size])
 
-    def _do(
-        self,
-        jobs: Sequence[Job],
-        enough: Enough | None,
-        take: Callable[[Job, list[Any]], None],
-        num_prompts: int,
-    ) -> None:
+    def _do(self, jobs: Sequence[Job], enough: Enough | None, found: list[list[_Answer]]) -> None:
+        """Have all jobs done, and put the answers where they belong."""
         crew = self._crew
         left = deque(jobs)
         free = deque(range(crew.num))
         busy: dict[int, Job] = {}
         deaths: Counter[tuple[int, ...]] = Counter()
-        title = f"asking {crew.num} workers"
         try:
-            with progress(title, num_prompts, "prompts") as advance:
+            with progress(f"asking {crew.num} workers", len(found), "prompts") as advance:
                 while left or busy:
                     while left and free:
                         place = free.popleft()
@@ -277,7 +239,8 @@ class Spread:
                             f"{self.fingerprint}: the engine was asked {len(job.prompts)} prompts "
                             f"and answered {len(outcome)}; an engine gives one list per prompt"
                         )
-                    take(job, outcome)
+                    for item, answers in zip(job.items, outcome, strict=True):
+                        found[item] = answers
                     advance(len(job.items))
         except BaseException:
             crew.abandon()

@@ -1,194 +1,227 @@
-"""Decoding replies step by step: where their keys and values are, and how a token is drawn.
+"""Continuous batching: replies start as others end, and all that are open take each step together.
 
-Dimension key: P = prompts in the batch, N = samples of each, R = P * N replies, V = vocabulary.
+What a sample is does not depend on what else is decoded: it is drawn with numbers of its own, from
+logits that its prompt and its own tokens give. What is decoded together follows from the budget.
+
+Dimension key: R = replies open, T = most tokens of a reply, V = vocabulary.
 """
 
-from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Protocol
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
-from transformers import PreTrainedModel
-from transformers.cache_utils import DynamicCache
 
-from jurist.engines.shared_prefix import ReplyCache, shared_prefix
+from jurist.engines.schedule import Schedule, Start
 
-KEEP_SHARE = 0.75
-"""Finished replies leave the batch when that makes it smaller than this share of its size."""
-
-COMMON_TOKENS = 1_024
-"""Tokens that top-p looks at first; where they do not hold enough probability, all are sorted."""
+Choice = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+"""Chooses a token of every reply from its logits, [R, V], and the entry of its script, [R]: token
+ids and their log-probabilities in nats, both [R]."""
 
 
-class Steps(Protocol):
-    """Decoding of a batch after its prompts were read: one token of every reply at a time."""
+class Decoder(Protocol):
+    """A model that reads prompts once and then steps replies to them.
 
-    def attending(self) -> AbstractContextManager[None]:
-        """The model is set up to decode while the block runs."""
-        ...
+    Replies that go on are numbered 0 to R - 1, in an order that `keep` may change.
+    """
 
-    def compact(self, open_rows: Tensor) -> Tensor | None:
-        """Drop finished replies where that pays.
+    def begin(self, prompts: Mapping[int, Sequence[int]], rows: Sequence[int], room: int) -> Tensor:
+        """Begin replies after those that go on.
 
         Args:
-            open_rows: Which replies go on. Shape: [R].
+            prompts: Tokens of prompts not read before, by a number that stands for each.
+            rows: Which prompt each new reply is to.
+            room: Most tokens of one of them.
 
         Returns:
-            Rows kept, of which some may have finished, or None if all are kept.
+            Logits of the first token of each new reply. Shape: [len(rows), V].
         """
         ...
 
     def step(self, tokens: Tensor) -> Tensor:
-        """Logits after one more token of every reply. Shape: [R] -> [R, V], float32."""
+        """Logits after one more token of every reply. Shape: [R] -> [R, V]."""
         ...
 
-
-class SharedSteps:
-    """All samples of a prompt decode against one copy of its keys and values."""
-
-    def __init__(
-        self,
-        model: PreTrainedModel,
-        prompts: DynamicCache,
-        mask: Tensor,
-        *,
-        num_samples: int,
-        room: int,
-    ) -> None:
-        """Begin after the prompts.
+    def keep(self, rows: Sequence[int]) -> list[int]:
+        """Drop all replies but some.
 
         Args:
-            model: One that `shared_prefix.supported` supports.
-            prompts: Keys and values of the prompts, padded on the left.
-            mask: Which places of the prompts are theirs. Shape: [P, L].
-            num_samples: N.
-            room: Most tokens of a reply.
+            rows: Numbers of those that go on, ascending.
+
+        Returns:
+            The same numbers in the order in which the replies stand from now on.
         """
-        lengths = mask.sum(-1)
-        self.model = model
-        self.cache = ReplyCache(prompts, lengths, num_samples, room)
-        self.positions = lengths.repeat_interleave(num_samples)
+        ...
 
-    def attending(self) -> AbstractContextManager[None]:
-        """The model attends over prompt and reply apart while the block runs."""
-        return shared_prefix(self.model)
+    def forget(self, prompt: int) -> None:
+        """Let go of a prompt to which there will be no more replies."""
+        ...
 
-    def compact(self, open_rows: Tensor) -> Tensor | None:
-        """Keep the prompts that have a reply going on, and of each as many replies as the most."""
-        grid = open_rows.view(-1, self.cache.num_samples)
-        going_on = grid.sum(-1)
-        prompts = going_on.nonzero()[:, 0]
-        most = int(going_on.max())
-        if len(prompts) * most > KEEP_SHARE * open_rows.numel():
-            return None
-        # Replies that go on first, each prompt's in their order.
-        samples = (~grid[prompts]).to(torch.int8).argsort(dim=-1, stable=True)[:, :most]
-        kept = (prompts[:, None] * self.cache.num_samples + samples).flatten()
-        self.cache.keep(prompts, samples)
-        self.positions = self.positions[kept]
-        return kept
 
-    def step(self, tokens: Tensor) -> Tensor:
-        """Logits after one more token of every reply."""
-        output: Any = self.model(
-            input_ids=tokens[:, None],
-            position_ids=self.positions[:, None],
-            past_key_values=self.cache,
-            use_cache=True,
-            shared_prefix=self.cache,
+class Ended(NamedTuple):
+    """A sample as it came out."""
+
+    prompt: int
+    sample: int
+    tokens: list[int]
+    logp: float
+    """Sum of the log-probabilities of its tokens, in nats."""
+
+    stopped: bool
+    """It ended itself; otherwise its script was over."""
+
+
+@dataclass(slots=True)
+class _Rows:
+    """Everything known of the open replies besides what the decoder holds."""
+
+    starts: list[Start]
+    limits: Tensor
+    """Most tokens of each. Shape: [R]."""
+
+    scripts: Tensor
+    """Shape: [R, T]."""
+
+    tokens: Tensor
+    """Chosen so far; what follows is not set. Shape: [R, T]."""
+
+    lengths: Tensor
+    """Tokens chosen so far. Shape: [R]."""
+
+    logps: Tensor
+    """Float64. Shape: [R]."""
+
+    @classmethod
+    def new(
+        cls, starts: list[Start], scripts: Sequence[npt.NDArray[Any]], device: torch.device
+    ) -> "_Rows":
+        """Rows that have no token yet."""
+        longest = max(map(len, scripts), default=0)
+        padded = np.zeros((len(scripts), longest), scripts[0].dtype if scripts else np.float64)
+        for row, script in enumerate(scripts):
+            padded[row, : len(script)] = script
+        count = len(starts)
+        return cls(
+            starts=starts,
+            limits=torch.tensor([len(script) for script in scripts], device=device).long(),
+            scripts=torch.from_numpy(padded).to(device),
+            tokens=torch.zeros(count, longest, dtype=torch.long, device=device),
+            lengths=torch.zeros(count, dtype=torch.long, device=device),
+            logps=torch.zeros(count, dtype=torch.float64, device=device),
         )
-        self.cache.length += 1
-        self.positions = self.positions + 1
-        return output.logits[:, -1].float()
 
+    def choose(self, logits: Tensor, choice: Choice, stops: Tensor) -> list[Ended]:
+        """Choose a token of every reply; those that are now over."""
+        place = self.lengths[:, None]
+        tokens, logps = choice(logits, self.scripts.gather(-1, place)[:, 0])
+        self.tokens.scatter_(-1, place, tokens[:, None])
+        self.logps += logps
+        self.lengths += 1
+        stopped = torch.isin(tokens, stops)
+        # The one place of a step that waits for an accelerator.
+        over = (stopped | (self.lengths == self.limits)).nonzero()[:, 0]
+        if not len(over):
+            return []
+        return [
+            Ended(start.prompt, start.sample, written[:length], logp, has_stopped)
+            for start, written, length, logp, has_stopped in zip(
+                [self.starts[row] for row in over.tolist()],
+                self.tokens[over].tolist(),
+                self.lengths[over].tolist(),
+                self.logps[over].tolist(),
+                stopped[over].tolist(),
+                strict=True,
+            )
+        ]
 
-class PlainSteps:
-    """Every reply has a copy of its prompt's keys and values: right for any decoder."""
+    def last(self) -> Tensor:
+        """The newest token of every reply. Shape: [R]."""
+        return self.tokens.gather(-1, self.lengths[:, None] - 1)[:, 0]
 
-    def __init__(
-        self, model: PreTrainedModel, prompts: DynamicCache, mask: Tensor, *, num_samples: int
-    ) -> None:
-        """Begin after the prompts; arguments as those of `SharedSteps`."""
-        prompts.batch_repeat_interleave(num_samples)
-        self.model = model
-        self.cache = prompts
-        self.mask = mask.repeat_interleave(num_samples, dim=0)
-        self.positions = self.mask.sum(-1)
-
-    def attending(self) -> AbstractContextManager[None]:
-        """Nothing to set up."""
-        return nullcontext()
-
-    def compact(self, open_rows: Tensor) -> Tensor | None:
-        """Keep the replies that go on."""
-        kept = open_rows.nonzero()[:, 0]
-        if len(kept) > KEEP_SHARE * len(open_rows):
-            return None
-        self.cache.batch_select_indices(kept)
-        self.mask, self.positions = self.mask[kept], self.positions[kept]
-        return kept
-
-    def step(self, tokens: Tensor) -> Tensor:
-        """Logits after one more token of every reply."""
-        self.mask = torch.cat((self.mask, self.mask.new_ones(len(tokens), 1)), dim=-1)
-        output: Any = self.model(
-            input_ids=tokens[:, None],
-            attention_mask=self.mask,
-            position_ids=self.positions[:, None],
-            past_key_values=self.cache,
-            use_cache=True,
+    def at(self, rows: list[int]) -> "_Rows":
+        """Some rows, in an order."""
+        return _Rows(
+            [self.starts[row] for row in rows],
+            *(
+                tensor[rows]
+                for tensor in (self.limits, self.scripts, self.tokens, self.lengths, self.logps)
+            ),
         )
-        self.positions = self.positions + 1
-        return output.logits[:, -1].float()
+
+    def and_then(self, other: "_Rows") -> "_Rows":
+        """These rows and others after them."""
+        # Scripts may be of unlike lengths, as those of `score` are.
+        if not self.starts:
+            return other
+        longest = max(self.scripts.shape[1], other.scripts.shape[1])
+        return _Rows(
+            [*self.starts, *other.starts],
+            torch.cat((self.limits, other.limits)),
+            torch.cat((_widened(self.scripts, longest), _widened(other.scripts, longest))),
+            torch.cat((_widened(self.tokens, longest), _widened(other.tokens, longest))),
+            torch.cat((self.lengths, other.lengths)),
+            torch.cat((self.logps, other.logps)),
+        )
 
 
-def uniforms(seed: int, num: int) -> npt.NDArray[np.float64]:
-    """The random numbers of one reply, one for each of its steps.
+def decode(
+    decoder: Decoder,
+    schedule: Schedule,
+    prompts: Sequence[Sequence[int]],
+    script: Callable[[Start], npt.NDArray[Any]],
+    choice: Choice,
+    *,
+    stops: Sequence[int],
+    device: torch.device,
+) -> Generator[Ended]:
+    """Decode everything on a schedule.
 
     Args:
-        seed: The sample's own.
-        num: How many steps at most.
+        decoder: One that has read nothing yet.
+        schedule: What to decode, and when. The caller may `stop` a prompt between two samples that
+            are yielded: what is in flight of it is dropped at once.
+        prompts: Tokens of each.
+        script: The entries of a sample, one for each token it may have.
+        choice: How an entry chooses a token.
+        stops: Tokens that end a reply.
+        device: Where the model is.
 
-    Returns:
-        Numbers in [0, 1). Shape: [num]. The first few do not depend on `num`.
+    Yields:
+        Each sample as it ends. Those that end at one step come in no order to rely on.
     """
-    return np.random.Generator(np.random.Philox(key=seed)).random(num)
+    ending = torch.tensor(stops, dtype=torch.long, device=device)
+    rows = _Rows.new([], [], device)
+    held: set[int] = set()
+    while True:
+        if starts := schedule.starts():
+            unread = {prompt: prompts[prompt] for prompt, _ in starts if prompt not in held}
+            held.update(unread)
+            fresh = _Rows.new(starts, [script(start) for start in starts], device)
+            with torch.inference_mode():
+                room = fresh.scripts.shape[1]
+                logits = decoder.begin(unread, [prompt for prompt, _ in starts], room)
+                ended = fresh.choose(logits, choice, ending)
+                rows = rows.and_then(fresh)
+        elif rows.starts:
+            with torch.inference_mode():
+                ended = rows.choose(decoder.step(rows.last()), choice, ending)
+        else:
+            return
+        for one in ended:
+            if schedule.wanted(one.prompt, one.sample):
+                schedule.end(one.prompt, one.sample)
+                yield one
+        if ended:
+            with torch.inference_mode():
+                going_on = [row for row, one in enumerate(rows.starts) if schedule.wanted(*one)]
+                rows = rows.at(decoder.keep(going_on))
+            for prompt in [prompt for prompt in held if not schedule.held(prompt)]:
+                decoder.forget(prompt)
+                held.remove(prompt)
 
 
-def draw(logits: Tensor, at: Tensor, *, temperature: float, top_p: float) -> Tensor:
-    """Draw a token of every reply by inverting its cumulative distribution.
-
-    Args:
-        logits: Float32. Shape: [R, V].
-        at: Where in each distribution to draw, float64 in [0, 1). Shape: [R].
-        temperature: Divides the logits; 0 takes the likeliest token.
-        top_p: Draws from the fewest likeliest tokens that hold this much probability together.
-
-    Returns:
-        Token ids. Shape: [R].
-    """
-    if temperature == 0:
-        return logits.argmax(-1)
-    probabilities = (logits / temperature).softmax(-1)
-    if top_p < 1:
-        probabilities = _nucleus(probabilities, top_p)
-    cumulative = probabilities.double().cumsum(-1)
-    # Rounding may leave the total a little off 1, so a place is a share of what there is. The
-    # largest number below 1, times the total, is below the total however it is rounded; and
-    # searching from the right steps over tokens of no probability, so none of them is ever found.
-    places = at[:, None] * cumulative[:, -1:]
-    return torch.searchsorted(cumulative, places, right=True)[:, 0]
-
-
-def _nucleus(probabilities: Tensor, top_p: float) -> Tensor:
-    """Probabilities with all but the nucleus set to 0 (Holtzman et al. 2020). Shape: [R, V]."""
-    common = min(COMMON_TOKENS, probabilities.shape[-1])
-    likeliest, tokens = probabilities.topk(common, dim=-1)
-    if common < probabilities.shape[-1] and bool((likeliest.sum(-1) < top_p).any()):
-        likeliest, tokens = probabilities.sort(dim=-1, descending=True)
-    # A token is in if those before it do not hold enough yet; so the first always is.
-    before = likeliest.double().cumsum(-1) - likeliest
-    kept = torch.where(before < top_p, likeliest, 0.0)
-    return torch.zeros_like(probabilities).scatter_(-1, tokens, kept)
+def _widened(table: Tensor, width: int) -> Tensor:
+    return torch.nn.functional.pad(table, (0, width - table.shape[1]))

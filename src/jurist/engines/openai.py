@@ -9,6 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Generic, TypeVar
 from urllib.parse import urlsplit
 
+import httpx2
+
 from jurist.engines.base import (
     Deliver,
     DeliverScores,
@@ -26,7 +28,6 @@ from jurist.engines.chat_api import (
     request_body,
 )
 from jurist.engines.chat_session import ChatSession
-from jurist.engines.connection import Address
 from jurist.engines.patience import Clock, Patience
 from jurist.errors import ConfigError
 from jurist.progress import progress
@@ -263,8 +264,10 @@ def _checked(base_url: str) -> str:
     """The address without a slash at its end, if it is one that may be asked."""
     address = base_url.strip().rstrip("/")
     try:
-        parts, fine = urlsplit(address), bool(Address.of(address))
-    except ValueError:
+        parts = urlsplit(address)
+        fine = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        httpx2.URL(address)
+    except (ValueError, httpx2.InvalidURL):
         parts, fine = urlsplit(""), False
     if parts.username or parts.password or parts.query or parts.fragment:
         # The address itself is not shown: there may be a secret in it.

@@ -1,166 +1,347 @@
-"""Attention of many replies over one copy of their prompt's keys and values.
+"""Decoding many replies against one copy of their prompts' keys and values.
 
-All samples of a prompt share its keys and values. A reply's attention is one softmax over two
-parts: scores against the prompt, computed for all its samples in one matrix product, and scores
-against the reply's own tokens. The model is transformers' own; only its attention function and its
-cache are exchanged while replies are decoded.
+Prompts are read side by side in one sequence, without padding. Replies that begin at the same step
+form a wave, which holds their keys and values; all replies of all waves take a step in one forward
+pass. A reply's attention is merged from that over its prompt, one product for all replies to the
+prompt, and that over its own tokens. The model is transformers' own: only its attention function is
+exchanged while the decoder runs it, and no cache of transformers' is used.
 
-Dimension key: P = prompts in the batch, N = samples of each, H = heads, K = heads of keys and
-values, G = H / K, L = prompt tokens, S = reply tokens so far, D = width of a head.
+Dimension key: R = replies, H = heads, K = heads of keys and values, G = H / K, L = tokens of a
+prompt, S = tokens of a reply so far, D = width of a head, V = vocabulary.
 """
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
+from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface, PreTrainedModel
-from transformers.cache_utils import DynamicCache
+
+from jurist.engines.keys_and_values import Prefix, Wave
+from jurist.engines.partial_attention import attention, merged
 
 NAME = "jurist_shared_prefix"
 
+SUPPORTED = frozenset(
+    {
+        "gemma",
+        "gemma2",
+        "gemma3_text",
+        "gpt2",
+        "llama",
+        "mistral",
+        "olmo2",
+        "phi3",
+        "qwen2",
+        "qwen3",
+        "smollm3",
+    }
+)
+"""Architectures whose logits the tests compare with a plain forward pass."""
 
-class ReplyCache(DynamicCache):
-    """Keys and values of P prompts, and of the N replies to each as they grow."""
+READ_TOKENS = 4_096
+"""Tokens of prompts read in one forward pass, or one prompt: more take memory and save no time."""
 
-    def __init__(self, prompts: DynamicCache, lengths: Tensor, num_samples: int, room: int) -> None:
-        """Start with empty replies.
 
-        Args:
-            prompts: Cache of the prompts, padded on the left.
-            lengths: Tokens of each prompt. Shape: [P].
-            num_samples: N.
-            room: Longest reply.
-        """
-        super().__init__()
-        layers: list[Any] = prompts.layers
-        self.prompt_keys: list[Tensor] = [layer.keys for layer in layers]  # each [P, K, L, D]
-        self.prompt_values: list[Tensor] = [layer.values for layer in layers]
-        longest = self.prompt_keys[0].shape[2]
-        padding = longest - lengths[:, None] > torch.arange(longest, device=lengths.device)
-        bias = torch.zeros(padding.shape, device=lengths.device)
-        # Shape [P, 1, 1, L]: added to float32 scores, so the least float32 shuts a place out.
-        self.bias = bias.masked_fill(padding, torch.finfo(torch.float32).min)[:, None, None]
-        num_prompts, num_heads, _, width = self.prompt_keys[0].shape
-        shape = (num_prompts * num_samples, num_heads, room, width)
-        self.keys = [keys.new_empty(shape) for keys in self.prompt_keys]
-        self.values = [values.new_empty(shape) for values in self.prompt_values]
-        self.num_samples = num_samples
-        self.length = 0
+def supported(model: PreTrainedModel) -> bool:
+    """Whether a model's attention is one that this decoder computes.
 
-    def update(
-        self,
-        key_states: Tensor,
-        value_states: Tensor,
-        layer_idx: int,
-        *args: object,
-        **kwargs: object,
+    Grouped heads, sliding windows and capped scores are. Other models are decoded the plain way.
+    """
+    return (
+        model._can_set_attn_implementation()  # pyright: ignore[reportPrivateUsage]
+        and model.config.model_type in SUPPORTED
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """What one attention layer says of itself."""
+
+    index: int
+    scale: float
+    window: int | None
+    """How many tokens back a token sees, itself included; all if None."""
+
+    softcap: float | None
+
+
+class Pass(Protocol):
+    """What attends in one forward pass."""
+
+    def attend(self, layer: Layer, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """Attention in one layer. Shapes: [B, H, T, D], 2 x [B, K, T, D] -> [B, T, H, D]."""
+        ...
+
+
+class _Segment(NamedTuple):
+    """Replies of one wave to one prompt, side by side once replies are in order of prompts."""
+
+    prompt: int
+    wave: Wave
+    begin: int
+    end: int
+
+
+class SharedPrefixDecoder:
+    """Reads prompts, and steps replies to them; see `jurist.engines.decoding.Decoder`."""
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        self._model = model
+        self._prefixes: dict[int, Prefix] = {}
+        self._last_logits: dict[int, Tensor] = {}
+        self._waves: list[Wave] = []
+        self._positions = torch.zeros(0, dtype=torch.long, device=model.device)
+        self._segments: list[_Segment] = []
+        self._order: Tensor | None = None
+        self._inverse: Tensor | None = None
+
+    def begin(self, prompts: Mapping[int, Sequence[int]], rows: Sequence[int], room: int) -> Tensor:
+        """Read prompts and begin replies; see `Decoder.begin`."""
+        for part in _parts(prompts):
+            self._read(part)
+        # The last token is drawn and never stepped over.
+        self._waves.append(Wave(list(rows), room - 1))
+        lengths = [self._prefixes[prompt].length for prompt in rows]
+        positions = torch.tensor(lengths, device=self._positions.device)
+        self._positions = torch.cat((self._positions, positions))
+        self._arrange()
+        return torch.stack([self._last_logits[prompt] for prompt in rows])
+
+    def step(self, tokens: Tensor) -> Tensor:
+        """Logits after one more token of every reply; see `Decoder.step`."""
+        output = self._forward(tokens[:, None], self._positions[:, None], self, logits_to_keep=1)
+        for wave in self._waves:
+            wave.length += 1
+        self._positions = self._positions + 1
+        return output[:, -1]
+
+    def keep(self, rows: Sequence[int]) -> list[int]:
+        """Drop all replies but some; see `Decoder.keep`."""
+        order: list[int] = []
+        begin = 0
+        for wave in self._waves:
+            end = begin + len(wave.prompts)
+            own = [row - begin for row in rows if begin <= row < end]
+            order += [begin + row for row in wave.keep(own)]
+            begin = end
+        self._waves = [wave for wave in self._waves if wave.prompts]
+        self._positions = self._positions[order]
+        self._arrange()
+        return order
+
+    def forget(self, prompt: int) -> None:
+        """Let go of a prompt; see `Decoder.forget`."""
+        del self._prefixes[prompt], self._last_logits[prompt]
+
+    def attend(self, layer: Layer, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """Attention of one new token of every reply over its prompt and over itself."""
+        num_rows, num_heads, _, width = query.shape
+        num_kv = key.shape[1]
+        grouped = query.view(num_rows, num_kv, num_heads // num_kv, width)  # [R, K, G, D]
+        output = merged(
+            *self._over_prompts(layer, grouped), *self._over_own(layer, grouped, key, value)
+        )
+        return output.view(num_rows, 1, num_heads, width)
+
+    def _over_prompts(self, layer: Layer, query: Tensor) -> tuple[Tensor, Tensor]:
+        """Attention of replies over their prompts. [R, K, G, D] -> [R, K, G, D], [R, K, G]."""
+        num_rows, num_kv, group, width = query.shape
+        by_prompt = query.transpose(0, 1)
+        if self._order is not None:
+            by_prompt = by_prompt[:, self._order]
+        flat = by_prompt.reshape(1, num_kv, num_rows * group, width)
+        outputs: list[Tensor] = []
+        totals: list[Tensor] = []
+        for prompt, first, begin, end in self._stretches(layer.window):
+            prefix = self._prefixes[prompt]
+            part = flat[:, :, begin * group : end * group]
+            if first < prefix.length:
+                output, total = attention(
+                    part,
+                    prefix.keys[layer.index][:, :, first:],
+                    prefix.values[layer.index][:, :, first:],
+                    scale=layer.scale,
+                    softcap=layer.softcap,
+                )
+            else:  # The window has left the prompt behind.
+                output = torch.zeros_like(part)
+                total = torch.full_like(part[..., 0], -torch.inf, dtype=torch.float32)
+            outputs.append(output)
+            totals.append(total)
+        output = torch.cat(outputs, dim=2).view(num_kv, num_rows, group, width).transpose(0, 1)
+        total = torch.cat(totals, dim=2).view(num_kv, num_rows, group).transpose(0, 1)
+        if self._inverse is not None:
+            output, total = output[self._inverse], total[self._inverse]
+        return output, total
+
+    def _over_own(
+        self, layer: Layer, query: Tensor, key: Tensor, value: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Append one token to every reply; return the replies' keys and values so far."""
-        self.keys[layer_idx][:, :, self.length] = key_states[:, :, 0]
-        self.values[layer_idx][:, :, self.length] = value_states[:, :, 0]
-        end = self.length + 1
-        return self.keys[layer_idx][:, :, :end], self.values[layer_idx][:, :, :end]
+        """Attention of replies over their own tokens. [R, K, G, D] -> [R, K, G, D], [R, K, G]."""
+        parts: list[tuple[Tensor, Tensor]] = []
+        begin = 0
+        for wave in self._waves:
+            end = begin + len(wave.prompts)
+            wave.append(layer.index, key[begin:end], value[begin:end])
+            last = wave.length + 1
+            first = 0 if layer.window is None else max(0, last - layer.window)
+            parts.append(
+                attention(
+                    query[begin:end],
+                    wave.keys[layer.index][:, :, first:last],
+                    wave.values[layer.index][:, :, first:last],
+                    scale=layer.scale,
+                    softcap=layer.softcap,
+                )
+            )
+            begin = end
+        if len(parts) == 1:
+            return parts[0]
+        outputs, totals = zip(*parts, strict=True)
+        return torch.cat(outputs), torch.cat(totals)
 
-    def get_seq_length(self, layer_idx: int = 0) -> int:
-        """Tokens of the longest prompt and of its replies so far."""
-        return self.prompt_keys[0].shape[2] + self.length
+    def _stretches(self, window: int | None) -> Generator[tuple[int, int, int, int]]:
+        """Replies in order of prompts that see the same of theirs: prompt, from where, rows."""
+        held: tuple[int, int, int, int] | None = None
+        for prompt, wave, begin, end in self._segments:
+            position = self._prefixes[prompt].length + wave.length
+            first = 0 if window is None else max(0, position + 1 - window)
+            if held is not None and held[:2] == (prompt, first):
+                held = (*held[:3], end)
+                continue
+            if held is not None:
+                yield held
+            held = (prompt, first, begin, end)
+        if held is not None:
+            yield held
 
-    def keep(self, prompts: Tensor, samples: Tensor) -> None:
-        """Drop all but some prompts, and all but some samples of each.
+    def _arrange(self) -> None:
+        """Find the order of replies that brings those to one prompt together."""
+        waves = [wave for wave in self._waves for _ in wave.prompts]
+        prompts = [prompt for wave in self._waves for prompt in wave.prompts]
+        order = sorted(range(len(prompts)), key=prompts.__getitem__)
+        self._segments = []
+        for place, row in enumerate(order):
+            prompt, wave = prompts[row], waves[row]
+            last = self._segments[-1] if self._segments else None
+            if last is not None and last.prompt == prompt and last.wave is wave:
+                self._segments[-1] = last._replace(end=place + 1)
+            else:
+                self._segments.append(_Segment(prompt, wave, place, place + 1))
+        if order == list(range(len(order))):
+            self._order = self._inverse = None
+        else:
+            self._order = torch.tensor(order, device=self._positions.device)
+            self._inverse = self._order.argsort()
 
-        Args:
-            prompts: Indices of the prompts kept. Shape: [P'].
-            samples: Indices of the samples kept of each of them. Shape: [P', N'].
-        """
-        rows = (prompts[:, None] * self.num_samples + samples).flatten()
-        self.prompt_keys = [keys[prompts] for keys in self.prompt_keys]
-        self.prompt_values = [values[prompts] for values in self.prompt_values]
-        self.bias = self.bias[prompts]
-        self.keys = [keys[rows] for keys in self.keys]
-        self.values = [values[rows] for values in self.values]
-        self.num_samples = samples.shape[1]
+    def _read(self, prompts: Mapping[int, Sequence[int]]) -> None:
+        """Read prompts side by side in one sequence."""
+        device = self._positions.device
+        ids = torch.tensor([id for tokens in prompts.values() for id in tokens], device=device)
+        lengths = [len(tokens) for tokens in prompts.values()]
+        positions = torch.cat([torch.arange(length, device=device) for length in lengths])
+        prefixes = {prompt: Prefix(len(tokens)) for prompt, tokens in prompts.items()}
+        ends = torch.tensor(lengths, device=device).cumsum(0) - 1
+        reading = _Reading(list(prefixes.values()))
+        logits = self._forward(ids[None], positions[None], reading, logits_to_keep=ends)[0]
+        self._prefixes |= prefixes
+        self._last_logits |= dict(zip(prompts, logits, strict=True))
+
+    def _forward(
+        self, ids: Tensor, positions: Tensor, attending: Pass, *, logits_to_keep: int | Tensor
+    ) -> Tensor:
+        with _attending(self._model):
+            output: Any = self._model(
+                input_ids=ids,
+                position_ids=positions,
+                use_cache=False,
+                logits_to_keep=logits_to_keep,
+                shared_prefix=attending,
+            )
+        return output.logits
 
 
-def shared_prefix_attention(
+class _Reading:
+    """Prompts side by side in one sequence, each seeing itself alone; their keys are kept."""
+
+    def __init__(self, prefixes: list[Prefix]) -> None:
+        self._prefixes = prefixes
+
+    def attend(self, layer: Layer, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        group = query.shape[1] // key.shape[1]
+        outputs: list[Tensor] = []
+        begin = 0
+        for prefix in self._prefixes:
+            end = begin + prefix.length
+            keys, values = key[:, :, begin:end], value[:, :, begin:end]
+            # A copy, or what is kept would hold on to all that was read with it.
+            prefix.keys.append(keys.clone(memory_format=torch.contiguous_format))
+            prefix.values.append(values.clone(memory_format=torch.contiguous_format))
+            keys = keys.repeat_interleave(group, dim=1)
+            values = values.repeat_interleave(group, dim=1)
+            outputs.append(_over_itself(layer, query[:, :, begin:end], keys, values))
+            begin = end
+        return torch.cat(outputs, dim=2).transpose(1, 2)
+
+
+def _over_itself(layer: Layer, query: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+    """Causal attention of one sequence. Shapes: 3 x [1, H, L, D] -> [1, H, L, D]."""
+    length = query.shape[2]
+    if layer.softcap is None and (layer.window is None or length <= layer.window):
+        return scaled_dot_product_attention(query, keys, values, is_causal=True, scale=layer.scale)
+    places = torch.arange(length, device=query.device)
+    back = places[:, None] - places
+    unseen = back < 0
+    if layer.window is not None:
+        unseen |= back >= layer.window
+    bias = torch.zeros(length, length, dtype=query.dtype, device=query.device)
+    bias = bias.masked_fill(unseen, -torch.inf)
+    return attention(query, keys, values, scale=layer.scale, softcap=layer.softcap, bias=bias)[0]
+
+
+def _parts(prompts: Mapping[int, Sequence[int]]) -> Generator[dict[int, Sequence[int]]]:
+    part: dict[int, Sequence[int]] = {}
+    tokens = 0
+    for prompt, ids in prompts.items():
+        if part and tokens + len(ids) > READ_TOKENS:
+            yield part
+            part, tokens = {}, 0
+        part[prompt] = ids
+        tokens += len(ids)
+    if part:
+        yield part
+
+
+def _attention(
     module: torch.nn.Module,
     query: Tensor,
     key: Tensor,
     value: Tensor,
     attention_mask: Tensor | None,
     *,
-    shared_prefix: ReplyCache,
+    shared_prefix: Pass,
     scaling: float | None = None,
+    sliding_window: int | None = None,
+    softcap: float | None = None,
     **kwargs: object,
 ) -> tuple[Tensor, None]:
-    """Attention of one new token of every reply.
-
-    Args:
-        module: The attention layer; its `layer_idx` says which prompt keys are meant.
-        query: Shape: [P * N, H, 1, D].
-        key: The replies' own. Shape: [P * N, K, S, D].
-        value: The replies' own. Shape: [P * N, K, S, D].
-        attention_mask: Not used: replies are not padded, and padding of prompts is in the cache.
-        shared_prefix: The cache that holds the prompts.
-        scaling: Factor of the scores; 1 / sqrt(D) if None.
-        kwargs: What other attention functions take; `supported` refuses models that rely on it.
-
-    Returns:
-        Output, shape [P * N, 1, H, D], and no weights.
-    """
-    cache = shared_prefix
-    prompt_keys = cache.prompt_keys[module.layer_idx]  # pyright: ignore[reportArgumentType, reportCallIssue]
-    prompt_values = cache.prompt_values[module.layer_idx]  # pyright: ignore[reportArgumentType, reportCallIssue]
-    num_rows, num_heads, _, width = query.shape
-    num_prompts, num_kv, longest, _ = prompt_keys.shape
-    samples, group = cache.num_samples, num_heads // num_kv
-    scale = width**-0.5 if scaling is None else scaling
-
-    own_query = query.view(num_rows, num_kv, group, width)
-    # [P, K, N * G, D]: all samples of a prompt meet its keys in one product.
-    by_prompt = own_query.view(num_prompts, samples, num_kv, group, width).transpose(1, 2)
-    by_prompt = by_prompt.reshape(num_prompts, num_kv, samples * group, width)
-    over_prompt = (by_prompt @ prompt_keys.transpose(2, 3)).float() * scale + cache.bias
-    over_own = (own_query @ key.transpose(2, 3)).float() * scale  # [P * N, K, G, S]
-    over_own = over_own.view(num_prompts, samples, num_kv, group, -1).transpose(1, 2)
-    over_own = over_own.reshape(num_prompts, num_kv, samples * group, -1)
-
-    weights = torch.cat((over_prompt, over_own), dim=-1).softmax(dim=-1).to(query.dtype)
-    from_prompt = weights[..., :longest] @ prompt_values  # [P, K, N * G, D]
-    own_weights = weights[..., longest:].view(num_prompts, num_kv, samples, group, -1)
-    own_weights = own_weights.transpose(1, 2).reshape(num_rows, num_kv, group, -1)
-    from_own = own_weights @ value  # [P * N, K, G, D]
-    from_prompt = from_prompt.view(num_prompts, num_kv, samples, group, width).transpose(1, 2)
-    output = from_prompt.reshape(num_rows, num_kv, group, width) + from_own
-    return output.reshape(num_rows, 1, num_heads, width), None
+    """The function that transformers calls in each attention layer."""
+    index: Any = module.layer_idx
+    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    layer = Layer(index, scale, sliding_window, softcap)
+    return shared_prefix.attend(layer, query, key, value), None
 
 
-AttentionInterface.register(NAME, shared_prefix_attention)
-
-
-def supported(model: PreTrainedModel) -> bool:
-    """Whether a model's attention is the plain one that `shared_prefix_attention` computes.
-
-    Sliding windows, capped scores and attention sinks are not; such models decode the usual way.
-    """
-    config = model.config.get_text_config()
-    return (
-        model._can_set_attn_implementation()  # pyright: ignore[reportPrivateUsage]
-        and not getattr(config, "sliding_window", None)
-        and set(getattr(config, "layer_types", None) or ["full_attention"]) == {"full_attention"}
-        and getattr(config, "attn_logit_softcapping", None) is None
-        and config.model_type in SUPPORTED
-    )
-
-
-SUPPORTED = frozenset({"llama", "mistral", "qwen2", "qwen3", "gemma", "gpt2", "smollm3", "olmo2"})
-"""Architectures whose logits the tests compare with plain decoding, or share code with one."""
+AttentionInterface.register(NAME, _attention)
 
 
 @contextmanager
-def shared_prefix(model: PreTrainedModel) -> Generator[None]:
-    """Have the model attend through `shared_prefix_attention` while the block runs."""
+def _attending(model: PreTrainedModel) -> Generator[None]:
+    """Have the model attend through `_attention` while the block runs."""
     usual = model.config._attn_implementation  # pyright: ignore[reportPrivateUsage]
     model.set_attn_implementation(NAME)
     try:

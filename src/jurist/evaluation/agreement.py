@@ -7,7 +7,7 @@ import numpy as np
 
 from jurist.errors import DataError
 from jurist.evaluation.intervals import NUM_RESAMPLES, Estimate, group_bootstrap
-from jurist.evaluation.judged import Judged, credit
+from jurist.evaluation.judged import Judged, credit, equal_readings
 from jurist.types import Failure, Verdict
 
 
@@ -27,6 +27,9 @@ class Agreement:
 
     Every interval resamples groups. Accuracies and the tie rate are over the *labelled pairs*, the
     rows whose label is not a tie; flips, places, failures and tokens are over all rows.
+
+    Of a judge that stops voting early, `single` and `first_slot` rest on the first readings, as
+    many as every row has (`jurist.evaluation.equal_readings`), everything else on all there are.
     """
 
     accuracy: Estimate
@@ -77,6 +80,9 @@ class Agreement:
     num_judgements: int
     """Readings, in either order."""
 
+    num_unasked: int
+    """Readings that were possible and not asked for, since voting was stopped early."""
+
     num_tokens: int
     """Tokens written, those of failures included."""
 
@@ -97,6 +103,11 @@ class Agreement:
     def votes(self) -> float:
         """Mean number of readings of a row, both orders together."""
         return self.num_judgements / (self.num_pairs + self.num_tie_labels)
+
+    @property
+    def possible_votes(self) -> float:
+        """Mean number of readings there would be of a row, had voting not been stopped early."""
+        return self.votes + self.num_unasked / (self.num_pairs + self.num_tie_labels)
 
     @property
     def tokens_per_verdict(self) -> float | None:
@@ -148,10 +159,13 @@ def agreement(
     for row in labelled:
         by_category.setdefault(row.preference.category, []).append(row)
     judgements = [judgement for row in rows for judgement in row.ballot.judgements]
+    equal = equal_readings(rows)
     return Agreement(
         accuracy=mean(labelled, credits),
         strict=mean(labelled, (value == 1.0 for value in credits)),
-        single=mean(labelled, (single_credit(row) for row in labelled)),
+        single=mean(
+            labelled, (single_credit(row) for row in equal if row.label is not Verdict.TIE)
+        ),
         macro=_macro(labelled, credits, sorted(by_category), num_resamples, seed),
         categories=tuple(
             CategoryAgreement(
@@ -170,8 +184,8 @@ def agreement(
             [row.ballot.flip is not None for row in rows],
         ),
         first_slot=ratio(
-            [row.ballot.num_first_slot for row in rows],
-            [row.ballot.first + row.ballot.second for row in rows],
+            [row.ballot.num_first_slot for row in equal],
+            [row.ballot.first + row.ballot.second for row in equal],
         ),
         failures={
             kind: sum(judgement.outcome is kind for judgement in judgements) for kind in Failure
@@ -180,6 +194,7 @@ def agreement(
         num_tie_labels=len(tied),
         num_groups=len({row.preference.group for row in labelled}),
         num_judgements=len(judgements),
+        num_unasked=sum(row.ballot.num_unasked for row in rows),
         num_tokens=sum(judgement.num_tokens for judgement in judgements),
         num_prompt_tokens=sum(judgement.num_prompt_tokens for judgement in judgements),
     )
@@ -187,8 +202,9 @@ def agreement(
 
 def single_credit(row: Judged) -> float:
     """Mean credit of a row's readings, each taken alone. In [0, 1]."""
-    credits = [credit(judgement.outcome, row.label) for judgement in row.ballot.judgements]
-    return sum(credits) / len(credits)
+    earned = {outcome: credit(outcome, row.label) for outcome in (*Verdict, *Failure)}
+    judgements = row.ballot.judgements
+    return sum(earned[judgement.outcome] for judgement in judgements) / len(judgements)
 
 
 def _macro(

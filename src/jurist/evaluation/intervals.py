@@ -5,7 +5,7 @@ pairs resamples groups, never rows. N = rows, G = groups, C = ratios in one stat
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import TypeAlias
@@ -69,25 +69,84 @@ def group_bootstrap(
     Raises:
         ValueError: If there is no row, shapes differ, or a whole column of denominators is zero.
     """
+    (estimate,) = _estimates(
+        [_ratio(numerators, denominators, len(groups))], groups, bounds, num_resamples, seed
+    )
+    return estimate
+
+
+def group_bootstrap_each(
+    columns: Sequence[npt.ArrayLike],
+    groups: Sequence[str],
+    *,
+    num_resamples: int = NUM_RESAMPLES,
+    seed: int = 0,
+) -> list[Estimate]:
+    """Percentile intervals of several means over the same rows, drawing the resamples once.
+
+    Args:
+        columns: What is averaged, each in [0, 1]. Each of shape [N].
+        groups: The group of each row. Length N.
+        num_resamples: How many resamples to draw.
+        seed: What the resamples are drawn from.
+
+    Returns:
+        For each column, to the last bit, what `group_bootstrap` gives for it alone.
+
+    Raises:
+        ValueError: If there is no row, or lengths differ.
+    """
+    ratios = [_ratio(column, None, len(groups)) for column in columns]
+    return _estimates(ratios, groups, (0.0, 1.0), num_resamples, seed)
+
+
+def _ratio(
+    numerators: npt.ArrayLike, denominators: npt.ArrayLike | None, num_rows: int
+) -> tuple[Floats, Floats]:
+    """Numerators and denominators of one statistic, checked. Shape of each: [N, C]."""
     tops = np.asarray(numerators, dtype=np.float64)
     bottoms = np.ones_like(tops) if denominators is None else np.asarray(denominators, np.float64)
     if tops.shape[0] == 0:
         raise ValueError("no rows: the average of nothing is not a number")
-    if tops.shape != bottoms.shape or tops.shape[0] != len(groups):
+    if tops.shape != bottoms.shape or tops.shape[0] != num_rows:
         raise ValueError(
-            f"numerators {tops.shape}, denominators {bottoms.shape} and {len(groups)} groups "
+            f"numerators {tops.shape}, denominators {bottoms.shape} and {num_rows} groups "
             f"must have the same length"
         )
     if tops.ndim == 1:
         tops, bottoms = tops[:, None], bottoms[:, None]
     if not np.all(bottoms.sum(axis=0) > 0.0):
         raise ValueError("a ratio has nothing to be over: its denominators are all zero")
+    return tops, bottoms
+
+
+def _estimates(
+    ratios: Sequence[tuple[Floats, Floats]],
+    groups: Sequence[str],
+    bounds: tuple[float, float],
+    num_resamples: int,
+    seed: int,
+) -> list[Estimate]:
     index = _group_index(groups)
     num_groups = int(index.max()) + 1
-    group_tops, group_bottoms = _sums(tops, index, num_groups), _sums(bottoms, index, num_groups)
-    value = float(np.mean(tops.sum(axis=0) / bottoms.sum(axis=0)))
+    sums = [
+        (_sums(tops, index, num_groups), _sums(bottoms, index, num_groups))
+        for tops, bottoms in ratios
+    ]
+    draws: list[list[Floats]] = [[] for _ in ratios]
+    for counts in _resamples(num_groups, num_resamples, np.random.default_rng(seed)):
+        for found, (group_tops, group_bottoms) in zip(draws, sums, strict=True):
+            found.append(_resampled(counts, group_tops, group_bottoms))
+    return [
+        _interval(tops, bottoms, np.concatenate(found), num_groups, bounds)
+        for found, (tops, bottoms) in zip(draws, ratios, strict=True)
+    ]
 
-    draws = _resampled(group_tops, group_bottoms, num_resamples, np.random.default_rng(seed))
+
+def _interval(
+    tops: Floats, bottoms: Floats, draws: Floats, num_groups: int, bounds: tuple[float, float]
+) -> Estimate:
+    value = float(np.mean(tops.sum(axis=0) / bottoms.sum(axis=0)))
     low, high = np.quantile(draws, [(1.0 - LEVEL) / 2.0, (1.0 + LEVEL) / 2.0])
     if float(np.ptp(draws)) < 1e-12:
         slack = _z() ** 2 / (num_groups + _z() ** 2)
@@ -149,23 +208,24 @@ def _sums(values: Floats, index: npt.NDArray[np.int64], num_groups: int) -> Floa
     return sums
 
 
-def _resampled(
-    tops: Floats, bottoms: Floats, num_resamples: int, random: np.random.Generator
-) -> Floats:
-    """The statistic of each resample. Shape: [num_resamples]."""
-    num_groups = tops.shape[0]
+def _resamples(
+    num_groups: int, num_resamples: int, random: np.random.Generator
+) -> Iterator[npt.NDArray[np.int64]]:
+    """How often each resample drew each group, some resamples at a time. Shape: [R, G]."""
     at_once = max(1, _DRAWS_AT_ONCE // num_groups)
-    draws: list[Floats] = []
     for start in range(0, num_resamples, at_once):
         rows = min(at_once, num_resamples - start)
         drawn = random.integers(0, num_groups, size=(rows, num_groups))
         cells = (drawn + num_groups * np.arange(rows)[:, None]).ravel()
-        counts = np.bincount(cells, minlength=rows * num_groups).reshape(rows, num_groups)
-        # einsum, because its sums come out the same whatever BLAS and however many threads.
-        over = np.einsum("rg,gc->rc", counts, bottoms)
-        filled = over > 0.0
-        ratios = np.einsum("rg,gc->rc", counts, tops) / np.where(filled, over, 1.0)
-        columns = filled.sum(axis=1)
-        # A resample in which no column has anything to be over tells nothing and is left out.
-        draws.append((ratios.sum(axis=1) / np.maximum(columns, 1))[columns > 0])
-    return np.concatenate(draws)
+        yield np.bincount(cells, minlength=rows * num_groups).reshape(rows, num_groups)
+
+
+def _resampled(counts: npt.NDArray[np.int64], tops: Floats, bottoms: Floats) -> Floats:
+    """The statistic of each resample that it has a value in. Shape: [at most R]."""
+    # einsum, because its sums come out the same whatever BLAS and however many threads.
+    over = np.einsum("rg,gc->rc", counts, bottoms)
+    filled = over > 0.0
+    ratios = np.einsum("rg,gc->rc", counts, tops) / np.where(filled, over, 1.0)
+    columns = filled.sum(axis=1)
+    # A resample in which no column has anything to be over tells nothing and is left out.
+    return (ratios.sum(axis=1) / np.maximum(columns, 1))[columns > 0]

@@ -1,7 +1,7 @@
 """Labelled preferences beside what a judge said of them: the one input of every figure."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from jurist.errors import DataError
 from jurist.judges.ballot import Ballot
@@ -53,6 +53,7 @@ def judged(
     judgements: Sequence[Sequence[Judgement]],
     *,
     seed: int,
+    num_unasked: Sequence[int] | None = None,
 ) -> list[Judged]:
     """Set judgements beside the preferences that they are of.
 
@@ -60,17 +61,25 @@ def judged(
         preferences: What was judged. Length N.
         judgements: For each preference, the readings of `preference.shown(seed).comparison`.
         seed: The seed that drew the places.
+        num_unasked: For each preference, the readings that were possible and not asked for. None:
+            all were asked for.
 
     Raises:
         DataError: If the lengths differ, or a preference has no reading or no group.
     """
+    unasked = [0] * len(preferences) if num_unasked is None else num_unasked
     if len(preferences) != len(judgements):
         raise DataError(
             f"{len(preferences)} preferences and judgements of {len(judgements)}; each preference "
             f"needs its own list of judgements"
         )
+    if len(preferences) != len(unasked):
+        raise DataError(
+            f"{len(preferences)} preferences and {len(unasked)} numbers of readings not asked for; "
+            f"each preference needs its own"
+        )
     rows: list[Judged] = []
-    for preference, readings in zip(preferences, judgements, strict=True):
+    for preference, readings, spared in zip(preferences, judgements, unasked, strict=True):
         if not readings:
             raise DataError(f"preference {preference.id!r}: no judgement; a judge gives at least 1")
         if not preference.group:
@@ -84,7 +93,30 @@ def judged(
                 preference=preference,
                 comparison=comparison,
                 label=label,
-                ballot=Ballot(judgements=tuple(readings)),
+                ballot=Ballot(judgements=tuple(readings), num_unasked=spared),
             )
         )
     return rows
+
+
+def equal_readings(rows: Sequence[Judged]) -> list[Judged]:
+    """The rows, cut to as many readings of each order as every row has, if any was stopped early.
+
+    Early stopping reads a pair on for as long as its votes disagree. A mean over all readings would
+    then count the doubtful pairs most, and a mean over each pair's own make it look surer than it
+    is; the first readings of every pair have neither fault. Rows whose readings were all asked for
+    are given back as they are.
+    """
+    if not any(row.ballot.num_unasked for row in rows):
+        return list(rows)
+    num_swapped = [sum(judgement.swapped for judgement in row.ballot.judgements) for row in rows]
+    given = min(len(row.ballot.judgements) - n for row, n in zip(rows, num_swapped, strict=True))
+    swapped = min(num_swapped)
+    cut: list[Judged] = []
+    for row in rows:
+        readings = row.ballot.judgements
+        kept = [judgement for judgement in readings if not judgement.swapped][:given]
+        kept += [judgement for judgement in readings if judgement.swapped][:swapped]
+        spared = row.ballot.num_possible - len(kept)
+        cut.append(replace(row, ballot=Ballot(judgements=tuple(kept), num_unasked=spared)))
+    return cut

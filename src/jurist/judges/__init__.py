@@ -1,22 +1,33 @@
 """Judges: all that prefers one response to another, behind one interface."""
 
+from jurist.judges.adaptive import Adaptive, next_votes
 from jurist.judges.ballot import PROBABILITY_FLOOR, Ballot, ballots
-from jurist.judges.base import Judge, Scorer
+from jurist.judges.base import Judge, SamplingJudge, Scorer
 from jurist.judges.both_orders import BothOrders
+from jurist.judges.budgeted import Budgeted
 from jurist.judges.direct import DirectJudge
 from jurist.judges.pairwise import PairwiseJudge
+from jurist.judges.polling import counted
+from jurist.judges.predictive import OrderVotes, probability_of_change
 from jurist.judges.scored import ScoredJudge
 from jurist.judges.vote import Voting
 
 __all__ = [
     "PROBABILITY_FLOOR",
+    "Adaptive",
     "Ballot",
     "BothOrders",
+    "Budgeted",
     "DirectJudge",
     "Judge",
+    "OrderVotes",
     "PairwiseJudge",
+    "SamplingJudge",
     "ScoredJudge",
     "Scorer",
     "Voting",
     "ballots",
+    "counted",
+    "next_votes",
+    "probability_of_change",
 ]

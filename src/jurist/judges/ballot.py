@@ -23,7 +23,13 @@ class Ballot:
     judgements: tuple[Judgement, ...]
     """All readings of the comparison, in either order, in its own terms. At least one."""
 
+    num_unasked: int = 0
+    """Readings that were possible and not asked for, since the verdict hung on others
+    (`jurist.judges.Adaptive`, `jurist.judges.Budgeted`)."""
+
     def __post_init__(self) -> None:
+        if self.num_unasked < 0:
+            raise ValueError(f"num_unasked cannot be negative, got {self.num_unasked}")
         if not self.judgements:
             raise ValueError(
                 "a ballot needs at least one judgement, got none; a judge that has no verdict "
@@ -31,13 +37,18 @@ class Ballot:
             )
 
     @classmethod
-    def of(cls, judgements: Iterable[Judgement]) -> "Ballot":
+    def of(cls, judgements: Iterable[Judgement], *, num_unasked: int = 0) -> "Ballot":
         """The ballot of one comparison's judgements.
 
         Raises:
-            ValueError: If there are none.
+            ValueError: If there are none, or `num_unasked` is negative.
         """
-        return cls(judgements=tuple(judgements))
+        return cls(judgements=tuple(judgements), num_unasked=num_unasked)
+
+    @property
+    def num_possible(self) -> int:
+        """Readings there would have been had all been asked for."""
+        return len(self.judgements) + self.num_unasked
 
     @property
     def first(self) -> int:
@@ -172,18 +183,23 @@ class Ballot:
         return sum(judgement.outcome is outcome for judgement in self.judgements)
 
 
-def ballots(judge: Judge, comparisons: Sequence[Comparison]) -> list[Ballot]:
+def ballots(
+    judge: Judge, comparisons: Sequence[Comparison], *, num_possible: int | None = None
+) -> list[Ballot]:
     """Have every comparison judged, and count.
 
     Args:
         judge: Whom to ask.
         comparisons: What to ask about.
+        num_possible: Readings of a comparison that a judge which stops early may take, both orders
+            together. None: it took all.
 
     Returns:
         One ballot per comparison, in the order given.
 
     Raises:
-        ValueError: If the judge leaves a comparison without any judgement.
+        ValueError: If the judge leaves a comparison without any judgement, or gives more of it than
+            were possible.
     """
     judged = judge(comparisons)
     if len(judged) != len(comparisons):
@@ -191,7 +207,13 @@ def ballots(judge: Judge, comparisons: Sequence[Comparison]) -> list[Ballot]:
             f"the judge was asked about {len(comparisons)} comparisons and answered on "
             f"{len(judged)}; a judge gives one list of judgements per comparison"
         )
-    return [Ballot.of(judgements) for judgements in judged]
+    return [
+        Ballot.of(
+            judgements,
+            num_unasked=0 if num_possible is None else num_possible - len(judgements),
+        )
+        for judgements in judged
+    ]
 
 
 def _majority(judgements: Iterable[Judgement]) -> Verdict | None:

@@ -27,6 +27,35 @@ class Judge(Protocol):
         ...
 
 
+class SamplingJudge(Judge, Protocol):
+    """A judge whose judgements are numbered samples, so that it can be asked for some of them."""
+
+    @property
+    def num_samples(self) -> int:
+        """How many judgements of a comparison there are, at most, when all are asked for."""
+        ...
+
+    def sample(
+        self, comparisons: Sequence[Comparison], *, first_index: int, num_samples: int
+    ) -> list[list[Judgement]]:
+        """Judge every comparison, giving some of its judgements.
+
+        Args:
+            comparisons: What to judge. Length N.
+            first_index: The first judgement wanted, counted from 0.
+            num_samples: How many are wanted of each comparison.
+
+        Returns:
+            For each comparison, in the order given, judgements `first_index` to `first_index` +
+            `num_samples` - 1: the same ones, however many are asked for at a time.
+
+        Raises:
+            DataError: A comparison cannot be shown to this judge.
+            EngineError: The model behind the judge could not be reached.
+        """
+        ...
+
+
 class Scorer(Protocol):
     """Gives single responses a number: a reward model with a scalar head, or a rule."""
 

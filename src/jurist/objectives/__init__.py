@@ -4,13 +4,21 @@ Mask, weight and denominator belong to the training loop, so that micro-batches,
 number of processes cannot change a result.
 """
 
-from jurist.objectives.likelihood import sequence_logps, supervised_loss, verdict_loss
+from jurist.objectives.likelihood import (
+    sequence_logps,
+    supervised_loss,
+    token_logps,
+    verdict_loss,
+)
 from jurist.objectives.preference import bradley_terry_loss, dpo_loss
+from jurist.objectives.vocabulary import token_logps_from_hidden
 
 __all__ = [
     "bradley_terry_loss",
     "dpo_loss",
     "sequence_logps",
     "supervised_loss",
+    "token_logps",
+    "token_logps_from_hidden",
     "verdict_loss",
 ]

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Final
 from rich.console import Console
 
 from jurist.errors import ConfigError
-from jurist.judges import Judge
 from jurist.progress import progress
-from jurist.recipes.open_judge import JudgeConfig, check_failure_rate, open_judge
+from jurist.recipes.open_judge import JudgeConfig, OpenJudge, check_failure_rate, open_judge
 from jurist.recipes.readings import Readings, read_readings, write_readings
 from jurist.recipes.run import open_run, seconds_spent, stopwatch
 from jurist.recipes.sets import DataConfig, Sets, read_set, read_tests
@@ -187,18 +186,24 @@ def judge_tests_with(
     with open_judge(judge, seed=seed, store=run / "completions.sqlite") as opened:
         for name, preferences in missing.items():
             with stopwatch(run, f"judge/{name}"):
-                judgements = _judged_in_parts(opened.judge, preferences, name=name, seed=seed)
-                write_readings(readings_path(run, name), preferences, judgements, seed=seed)
+                write_readings(
+                    readings_path(run, name),
+                    preferences,
+                    _judged_in_parts(opened, preferences, name=name, seed=seed),
+                    num_possible=opened.num_possible,
+                    seed=seed,
+                )
 
 
 def _judged_in_parts(
-    judge: Judge, preferences: Sequence[Preference], *, name: str, seed: int
+    opened: OpenJudge, preferences: Sequence[Preference], *, name: str, seed: int
 ) -> Generator[list[Judgement]]:
     """Judge a set part by part, so that prompts and replies of one part are held and no more."""
+    size = len(preferences) if opened.whole_sets else PART_SIZE
     with progress(f"judging {name}", len(preferences), "pairs") as done:
-        for start in range(0, len(preferences), PART_SIZE):
-            part = preferences[start : start + PART_SIZE]
-            yield from judge([preference.shown(seed).comparison for preference in part])
+        for start in range(0, len(preferences), size):
+            part = preferences[start : start + size]
+            yield from opened.judge([preference.shown(seed).comparison for preference in part])
             done(len(part))
 
 

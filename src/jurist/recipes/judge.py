@@ -12,7 +12,7 @@ from jurist.digest import canonical
 from jurist.judges import Ballot
 from jurist.recipes.evaluate import judge_tests_with, readings_path
 from jurist.recipes.open_judge import JudgeConfig, check_failure_rate
-from jurist.recipes.readings import iterate_judgements
+from jurist.recipes.readings import iterate_readings
 from jurist.recipes.run import open_run
 from jurist.recipes.sets import DataConfig, read_set
 from jurist.storage import replacing
@@ -62,9 +62,9 @@ def run_judge(config: JudgeFileConfig) -> int:
         judge_tests_with(config.judge, {"pairs": pairs}, run=run, seed=config.seed)
         failed = 0
         with replacing(run / "verdicts.jsonl") as file:
-            kept = iterate_judgements(readings_path(run, "pairs"), pairs)
-            for pair, judgements in zip(pairs, kept, strict=True):
-                ballot = Ballot.of(judgements)
+            kept = iterate_readings(readings_path(run, "pairs"), pairs)
+            for pair, reading in zip(pairs, kept, strict=True):
+                ballot = Ballot.of(reading.judgements, num_unasked=reading.num_unasked)
                 failed += isinstance(ballot.outcome, Failure)
                 line = canonical(verdict_line(pair, ballot, seed=config.seed))
                 file.write(f"{line}\n".encode())
@@ -102,6 +102,7 @@ def verdict_line(pair: Preference, ballot: Ballot, *, seed: int) -> dict[str, ob
             "rejected": ballot.second if chosen_first else ballot.first,
             "tie": ballot.ties,
             "failed": ballot.num_failures,
+            "possible": ballot.num_possible,
         },
         "num_tokens": ballot.num_tokens,
     }

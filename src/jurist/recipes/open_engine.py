@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from jurist.engines.base import Engine
+from jurist.engines.cached import CHUNK_SIZE
 from jurist.errors import ConfigError
 
 
@@ -29,6 +30,11 @@ class ProcessesConfig:
     def several(self) -> bool:
         """The model runs in other processes than this one."""
         return self.workers > 1 or self.ray
+
+    @property
+    def chunk_size(self) -> int:
+        """Completions to ask for, and commit, at a time: as many for each worker as for one."""
+        return CHUNK_SIZE * self.workers
 
 
 @contextmanager

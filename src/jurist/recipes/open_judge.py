@@ -1,6 +1,7 @@
 """From a checkpoint folder, a hub id or a served model to a judge that reads both orders."""
 
 import json
+import math
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,7 +12,16 @@ from jurist.engines import Cached
 from jurist.engines.base import Engine, LogprobEngine
 from jurist.errors import ConfigError
 from jurist.formats import FormatName, make_format
-from jurist.judges import BothOrders, DirectJudge, Judge, PairwiseJudge, ScoredJudge
+from jurist.judges import (
+    Adaptive,
+    BothOrders,
+    Budgeted,
+    DirectJudge,
+    Judge,
+    PairwiseJudge,
+    SamplingJudge,
+    ScoredJudge,
+)
 from jurist.recipes.open_engine import ProcessesConfig, open_engine
 from jurist.recipes.run import read_run_config
 from jurist.types import Sampling
@@ -33,9 +43,28 @@ class VotingConfig:
     max_tokens: int = 1024
     """Longest judgement, in tokens. One that is cut is a failure, and is counted."""
 
+    stop_at: float | None = None
+    """Stop voting on a pair once all votes would give another verdict with at most this
+    probability, such as 0.01; at 0, once no vote can change it. None: never."""
+
+    mean_votes: float | None = None
+    """Votes of a pair on average, both orders together, spent where the verdict is open.
+    None: no budget."""
+
     def __post_init__(self) -> None:
         # The same bounds as the engine's, said before any model is loaded.
         self.sampling(seed=0)
+        if self.stop_at is not None and not 0.0 <= self.stop_at < 1.0:
+            raise ConfigError(f"--stop-at is a probability below 1; got {self.stop_at}")
+        if self.mean_votes is not None and not 2.0 <= self.mean_votes < math.inf:
+            raise ConfigError(
+                f"--mean-votes must be at least 2, one vote of each order; got {self.mean_votes}"
+            )
+        if self.stop_at is not None and self.mean_votes is not None:
+            raise ConfigError(
+                "--stop-at and --mean-votes are two answers to how many votes a pair gets; "
+                "give one of them"
+            )
 
     def sampling(self, *, seed: int) -> Sampling:
         """The engine's settings."""
@@ -49,6 +78,14 @@ class VotingConfig:
             )
         except ValueError as error:
             raise ConfigError(str(error).replace("num_samples", "votes")) from None
+
+    def both_orders(self, judge: SamplingJudge) -> Judge:
+        """The judge asked in both orders, as often as these settings say."""
+        if self.stop_at is not None:
+            return Adaptive(judge, stop_at=self.stop_at)
+        if self.mean_votes is not None:
+            return Budgeted(judge, mean_votes=self.mean_votes)
+        return BothOrders(judge)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,7 +134,16 @@ class OpenJudge:
     """Name of the format; empty for a scalar model."""
 
     votes: int
-    """Judgements of each pair in each order."""
+    """Judgements of each pair in each order, at most."""
+
+    whole_sets: bool = False
+    """What is said of a pair depends on which others are judged with it, as a budget's votes do, so
+    that a set must not be judged in parts."""
+
+    @property
+    def num_possible(self) -> int:
+        """Judgements of each pair in both orders, had voting never been stopped early."""
+        return 2 * self.votes
 
 
 @contextmanager
@@ -124,7 +170,7 @@ def open_judge(config: JudgeConfig, *, seed: int, store: Path) -> Generator[Open
     name = format_name(config.format, card)
     with (
         open_engine(folder, bf16=config.bf16, processes=config.processes) as engine,
-        Cached(engine, store) as cached,
+        Cached(engine, store, chunk_size=config.processes.chunk_size) as cached,
     ):
         yield _generative(cached, name, config, seed=seed)
 
@@ -161,8 +207,14 @@ def _generative(engine: Engine, name: FormatName, config: JudgeConfig, *, seed: 
         direct = DirectJudge(engine=engine, format=form)
         return OpenJudge(judge=BothOrders(direct), kind="direct", format=name, votes=1)
     sampling = config.voting.sampling(seed=seed)
-    judge = BothOrders(PairwiseJudge(engine=engine, format=form, sampling=sampling))
-    return OpenJudge(judge=judge, kind="reasoning", format=name, votes=config.voting.votes)
+    judge = config.voting.both_orders(PairwiseJudge(engine, format=form, sampling=sampling))
+    return OpenJudge(
+        judge=judge,
+        kind="reasoning",
+        format=name,
+        votes=config.voting.votes,
+        whole_sets=config.voting.mean_votes is not None,
+    )
 
 
 def check_failure_rate(allowed: float) -> None:

@@ -1,7 +1,8 @@
 """Judgements of a set of preferences, kept in a file: what a judge said, pair by pair.
 
-One line per preference: its id, the digest of its content, the seed that drew the places, and
-every judgement in terms of `preference.shown(seed).comparison`.
+One line per preference: its id, the digest of its content, the seed that drew the places, every
+judgement in terms of `preference.shown(seed).comparison`, and how many more were possible and not
+asked for.
 """
 
 import gzip
@@ -21,11 +22,26 @@ from jurist.types import Failure, Judgement, Preference, Verdict
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Reading:
+    """What a judge said of one preference."""
+
+    judgements: list[Judgement]
+    num_unasked: int
+    """Judgements that were possible and not asked for."""
+
+    seed: int
+    """Drew the places that the judgements speak of."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Readings:
     """What a judge said of a set of preferences."""
 
     judgements: list[list[Judgement]]
     """One list per preference, in the set's order."""
+
+    num_unasked: list[int]
+    """For each preference, the judgements that were possible and not asked for."""
 
     seed: int
     """Drew the places that the judgements speak of."""
@@ -36,11 +52,19 @@ def write_readings(
     preferences: Sequence[Preference],
     judgements: Iterable[Sequence[Judgement]],
     *,
+    num_possible: int,
     seed: int,
 ) -> None:
     """Write the judgements of a set of preferences; the same judgements give the same bytes.
 
     They are taken one by one, and none is held longer than it takes to write it.
+
+    Args:
+        path: Where to.
+        preferences: What was judged. Length N.
+        judgements: What the judge said of each. Length N.
+        num_possible: Judgements that each could have had.
+        seed: Drew the places that the judgements speak of.
     """
     with replacing(path) as file, gzip.GzipFile("", "wb", fileobj=file, mtime=0) as zipped:
         for preference, found in zip(preferences, judgements, strict=True):
@@ -50,6 +74,7 @@ def write_readings(
                     "digest": digest(preference),
                     "seed": seed,
                     "judgements": [asdict(judgement) for judgement in found],
+                    "num_unasked": num_possible - len(found),
                 }
             )
             # A judge may write half a surrogate pair, which UTF-8 proper has no bytes for.
@@ -63,26 +88,23 @@ def read_readings(path: Path, preferences: Sequence[Preference]) -> Readings:
         ConfigError: If the preferences are others now.
         StoreError: If the file is damaged.
     """
-    rows = list(_rows(path, preferences))
-    return Readings(judgements=[found for _, found in rows], seed=rows[0][0])
+    rows = list(iterate_readings(path, preferences))
+    return Readings(
+        judgements=[row.judgements for row in rows],
+        num_unasked=[row.num_unasked for row in rows],
+        seed=rows[0].seed,
+    )
 
 
-def iterate_judgements(
+def iterate_readings(
     path: Path, preferences: Sequence[Preference]
-) -> Generator[list[Judgement], None, None]:
+) -> Generator[Reading, None, None]:
     """Read what `write_readings` wrote of the same preferences, holding one line at a time.
 
     Raises:
         ConfigError: If the preferences are others now.
         StoreError: If the file is damaged.
     """
-    return (found for _, found in _rows(path, preferences))
-
-
-def _rows(
-    path: Path, preferences: Sequence[Preference]
-) -> Generator[tuple[int, list[Judgement]], None, None]:
-    """The seed and the judgements of each preference."""
     # Damage shows at the end, in the checksum, and may look like other pairs before.
     with _explaining_damage(path), gzip.open(path) as file:
         if not file.read(1):
@@ -96,11 +118,15 @@ def _rows(
                 raise _other_pairs(path)
             with _explaining_damage(path):
                 row: dict[str, Any] = json.loads(line.decode("utf-8", "surrogatepass"))
-                found = [_judgement(one) for one in row["judgements"]]
-                name, seed = row["digest"], row["seed"]
+                name: str = row["digest"]
+                reading = Reading(
+                    judgements=[_judgement(one) for one in row["judgements"]],
+                    num_unasked=row["num_unasked"],
+                    seed=row["seed"],
+                )
             if preference is None or name != digest(preference):
                 raise _other_pairs(path)
-            yield seed, found
+            yield reading
 
 
 @contextmanager

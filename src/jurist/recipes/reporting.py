@@ -45,7 +45,9 @@ def gathered(
         notes: What a reader must know.
     """
     rows: dict[tuple[str, str], list[Judged]] = {
-        (method, name): judged(sets.tests[name], of.judgements, seed=of.seed)
+        (method, name): judged(
+            sets.tests[name], of.judgements, seed=of.seed, num_unasked=of.num_unasked
+        )
         for method, by_set in {**baselines, **readings}.items()
         for name, of in by_set.items()
     }
@@ -95,8 +97,25 @@ def gathered(
             for name in sets.tests
             for disagreement in worst_disagreements(rows[method, name], method=method, split=name)
         ),
-        notes=notes,
+        notes=(*notes, *_stopping_notes(rows)),
     )
+
+
+def _stopping_notes(rows: Mapping[tuple[str, str], Sequence[Judged]]) -> list[str]:
+    """What a reader must know of judges that were not asked for all votes."""
+    stopped = {
+        method: None
+        for (method, _), judged_rows in rows.items()
+        if any(row.ballot.num_unasked for row in judged_rows)
+    }
+    if not stopped:
+        return []
+    return [
+        f"Not all votes were cast for {', '.join(stopped)}: doubtful pairs were read more often "
+        f"than clear ones, and weigh more in the share of failures and in the tokens of a verdict. "
+        f"Flips rest on the votes that were cast; the vote curve and the share of the first slot "
+        f"on the first readings of each pair, as many as every pair has."
+    ]
 
 
 def dataset_facts(

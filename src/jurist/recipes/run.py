@@ -35,7 +35,7 @@ PACKAGES = (
     "peft",
     "safetensors",
     "numpy",
-    "h11",
+    "httpx2",
     "tyro",
     "rich",
     "pyarrow",
@@ -74,6 +74,7 @@ def open_run(recipe: str, config: RecipeConfig) -> Generator[Path]:
     """
     output = make_directory(config.output)
     with locked(output / "run.lock"):
+        _sweep(output)
         asked = {"recipe": recipe, "config": to_json(config)}
         path = output / "config.json"
         held = read_run_config(path) if path.exists() else None
@@ -84,6 +85,16 @@ def open_run(recipe: str, config: RecipeConfig) -> Generator[Path]:
             write_json(output / "environment.json", environment())
             write_json(path, asked)
         yield output
+
+
+def _sweep(output: Path) -> None:
+    """Delete what a killed process had begun to write: nobody else writes here now."""
+    folders = [entry for entry in output.iterdir() if entry.is_dir() and not entry.is_symlink()]
+    # A folder with a lock of its own is another run, which sweeps for itself.
+    for folder in [output, *(one for one in folders if not (one / "run.lock").exists())]:
+        for unfinished in folder.glob(".*.tmp"):
+            if unfinished.is_file():
+                unfinished.unlink()
 
 
 def _holds_work(output: Path) -> bool:
@@ -121,16 +132,40 @@ def _refuse_other(path: Path, held: dict[str, Any], asked: dict[str, Any]) -> No
             f"{path.parent}: holds a run of {held['recipe']}, not of {asked['recipe']}; "
             f"give another --output"
         )
-    was, now = _settings(held["config"]), _settings(asked["config"])
+    now = _settings(asked["config"])
+    was = {
+        name: _moved(value, held["config"].get("output"), asked["config"].get("output"))
+        for name, value in _settings(held["config"]).items()
+    }
     for name in sorted({**was, **now}):
-        if name.rpartition(".")[2] not in _HOW and was.get(name, _UNKNOWN) != now.get(
-            name, _UNKNOWN
-        ):
+        differs = was.get(name, _UNKNOWN) != now.get(name, _UNKNOWN)
+        if differs and name.rpartition(".")[2] not in _HOW:
             raise ConfigError(
                 f"{path.parent}: holds a run with {name} = {was.get(name, _UNKNOWN)!r}, "
                 f"asked for {now.get(name, _UNKNOWN)!r}; "
                 f"give another --output, or the same settings to go on with it"
             )
+
+
+def _moved(value: object, was: object, now: object) -> object:
+    """A setting as it would be, had its run always lain where it lies now.
+
+    What a setting names in the folder around the run (a quickstart's data) moved with that folder.
+    """
+    if isinstance(value, list):
+        return [_moved(item, was, now) for item in cast(list[object], value)]
+    if not (isinstance(value, str) and isinstance(was, str) and isinstance(now, str)):
+        return value
+    around, name, path = Path(was).parent, *_name_and_path(value)
+    if around == Path() or not Path(path).is_relative_to(around):
+        return value
+    return name + str(Path(now).parent / Path(path).relative_to(around))
+
+
+def _name_and_path(source: str) -> tuple[str, str]:
+    """NAME= and PATH of a source, the first empty if it has no name."""
+    name, separator, path = source.rpartition("=")
+    return name + separator, path
 
 
 _UNKNOWN = "no such setting"

@@ -87,7 +87,7 @@ def sample_round(
     )
     with (
         open_engine(policy, bf16=bf16, processes=config.processes) as engine,
-        Cached(engine, store) as cached,
+        Cached(engine, store, chunk_size=config.processes.chunk_size) as cached,
     ):
         sampled = sample_traces(cached, make_format(form, seed=seed), preferences, sampling)
     counts = sampled.counts()

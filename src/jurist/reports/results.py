@@ -20,14 +20,16 @@ from jurist.evaluation import (
     Judged,
     PairedComparison,
     Shortcut,
+    StoppingPoint,
     VotePoint,
     agreement,
     calibration,
+    stopping_curve,
     vote_curve,
 )
 from jurist.storage import write_json
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of the layout of `results.json`; another one is refused, never guessed at."""
 
 _T = TypeVar("_T")
@@ -60,6 +62,9 @@ class JudgedRow:
     split: str
     agreement: Agreement
     curve: tuple[VotePoint, ...]
+    stopping: tuple[StoppingPoint, ...]
+    """Early-stopped voting, replayed. Empty where there is nothing to stop."""
+
     calibration: Calibration | None
     judging_seconds: float
     """Time to judge the split."""
@@ -165,6 +170,7 @@ def judged_row(
         split=split,
         agreement=agreement(rows, seed=seed),
         curve=tuple(vote_curve(rows, seed=seed)),
+        stopping=tuple(stopping_curve(rows, seed=seed)),
         calibration=calibration(rows),
         judging_seconds=judging_seconds,
         training_seconds=training_seconds,

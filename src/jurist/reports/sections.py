@@ -27,6 +27,7 @@ def sections(results: Results) -> list[Section]:
     """
     every = [
         _comparisons(results),
+        _stopping(results),
         *(_categories(results, split) for split in dict.fromkeys(r.split for r in results.rows)),
         _data(results),
         Section(
@@ -70,6 +71,39 @@ def _comparisons(results: Results) -> Section:
                 "< 0.0001" if row.paired.p_value < 0.0001 else f"{row.paired.p_value:.4f}",
             )
             for row in results.comparisons
+        ),
+    )
+
+
+def _stopping(results: Results) -> Section:
+    return Section(
+        title="Stopping early",
+        text="What early-stopped voting gives on the same votes, replayed: a pair is read on only "
+        "while the probability that all votes would give another verdict is above the one allowed. "
+        "With 0 allowed the verdicts are those of all votes.",
+        headings=(
+            "method",
+            "split",
+            "allowed",
+            "verdict of all votes, % [95 %]",
+            "votes cast, % [95 %]",
+            "votes",
+            "tokens / pair",
+            "accuracy % [95 %]",
+        ),
+        cells=tuple(
+            (
+                row_name(row, results),
+                row.split,
+                f"{point.stop_at:g}",
+                with_interval(point.same),
+                with_interval(point.share),
+                f"{point.votes:.1f}",
+                f"{point.tokens:,.0f}",
+                with_interval(point.accuracy),
+            )
+            for row in results.rows
+            for point in row.stopping
         ),
     )
 

@@ -9,7 +9,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from jurist.evaluation import Estimate
+from jurist.evaluation import Agreement, Estimate
 from jurist.reports.results import JudgedRow, Results, ShortcutRow
 from jurist.reports.text import visible
 
@@ -48,7 +48,11 @@ COLUMNS = (
     Column(heading="failures %", meaning="Readings that came to no verdict."),
     Column(heading="ties %", meaning="Labelled pairs whose ballot is tied."),
     Column(heading="pairs", meaning="Labelled pairs: what the accuracy is over."),
-    Column(heading="votes", meaning="Readings of a pair, both orders together."),
+    Column(
+        heading="votes",
+        meaning="Readings of a pair, both orders together: their mean, and of how many, where "
+        "voting was stopped early.",
+    ),
     Column(heading="train s", meaning="Seconds to make the judge, rationales included."),
     Column(heading="judge s", meaning="Seconds to judge the split."),
     Column(
@@ -199,7 +203,7 @@ def _judge_cells(row: JudgedRow, name: str) -> list[str]:
         percent(agreement.failure_rate),
         percent(agreement.ties.value),
         f"{agreement.num_pairs:,}",
-        number(agreement.votes),
+        _votes(agreement),
         seconds(row.training_seconds),
         seconds(row.judging_seconds),
         number(agreement.tokens_per_verdict),
@@ -214,6 +218,11 @@ def _shortcut_cells(row: ShortcutRow) -> list[str]:
         7: f"{row.shortcut.num_pairs:,}",
     }
     return [filled.get(i, NONE) for i in range(len(COLUMNS))]
+
+
+def _votes(agreement: Agreement) -> str:
+    cast = number(agreement.votes)
+    return f"{cast} of {number(agreement.possible_votes)}" if agreement.num_unasked else cast
 
 
 def _share(estimate: Estimate | None) -> str:

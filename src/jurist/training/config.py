@@ -24,8 +24,8 @@ class TrainingConfig:
     """Rows per optimizer step, at most, over all processes. A pair is one row."""
 
     micro_batch_tokens: int = 8192
-    """Most tokens, padding included, that one process puts through the model at once; a longer row
-    goes alone. Bounds memory; changes results by rounding only."""
+    """Most tokens that one process puts through the model at once, each prompt counted once; a
+    longer row goes alone. Bounds memory; changes results by rounding only."""
 
     max_length: int = 2048
     """Longest sequence, prompt and reply, in tokens. A longer row is refused, never cut. The

@@ -1,13 +1,18 @@
 """Forward passes: what a model says of a batch, and the loss each method makes of it.
 
-Dimension key: B = rows, S = sequences of a row, N = S * B, T = tokens, V = vocabulary.
+Dimension key: B = rows, S = sequences of a row, N = S * B, T = tokens, R = tokens of the longest
+reply, M = tokens of all replies, D = width of a hidden state, V = vocabulary.
 """
 
 import inspect
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor
-from torch.nn import Module
+from torch.nn import Linear, Module
+from transformers import PreTrainedModel
 
 from jurist.errors import ConfigError
 from jurist.objectives import (
@@ -15,8 +20,11 @@ from jurist.objectives import (
     dpo_loss,
     sequence_logps,
     supervised_loss,
+    token_logps,
+    token_logps_from_hidden,
     verdict_loss,
 )
+from jurist.training.attention import attending_by_tree, shares_prefixes
 from jurist.training.batch import Batch
 
 
@@ -33,25 +41,99 @@ def refuse_without_logits_to_keep(model: Module) -> None:
         )
 
 
-def reply_logits(model: Module, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-    """Logits where some reply has a token, the tokens there, and which of them count.
+class BatchReader(Module):
+    """A model that reads batches: packed trees if it can, else padded rows.
 
-    Prompts are most of a batch, and their logits most of the memory of a large vocabulary: those
-    before the shortest prompt's end are never made.
-
-    Returns:
-        Logits [N, T, V], labels [N, T] and mask [N, T], with T counted from the end of the
-        shortest prompt.
+    Prompts are most of a batch, and their logits most of the memory of a large vocabulary: of
+    packed trees, only the hidden states that predict a reply's token meet the output head.
     """
-    wanted = torch.arange(batch.first, batch.ids.shape[1] - 1, device=batch.ids.device)
-    # No attention mask: padding is on the right, where causal attention never looks back from.
-    logits = model(input_ids=batch.ids[:, :-1], logits_to_keep=wanted, use_cache=False).logits
-    return logits, batch.ids[:, batch.first + 1 :], batch.reply_mask[:, batch.first + 1 :]
+
+    def __init__(self, model: Module) -> None:
+        """Wrap a causal language model or a sequence classifier of one label.
+
+        Args:
+            model: One of transformers', as it is or with an adapter of peft's.
+        """
+        super().__init__()
+        self.model = model
+        unwrap = getattr(model, "get_base_model", None)
+        self.base = cast(PreTrainedModel, unwrap() if unwrap else model)
+        self.shared = shares_prefixes(self.base) and self._has_a_plain_head()
+        """Whether this model reads packed trees, and batches for it must be such."""
+
+    def _has_a_plain_head(self) -> bool:
+        head = self.base.get_output_embeddings()
+        if head is None:
+            return getattr(self.base, "score", None) is not None
+        return type(head) is Linear and "bias" not in dict(head.named_parameters())
+
+    @contextmanager
+    def reading(self) -> Generator[None]:
+        """What every forward and backward pass must happen in."""
+        if not self.shared:
+            yield
+            return
+        with attending_by_tree(self.base):
+            yield
+
+    def forward(self, batch: Batch, read: Literal["replies", "rewards"]) -> Tensor:
+        """Read a batch.
+
+        Returns:
+            Log-probability in nats of each token of each reply, float32, 0 where a reply is
+            shorter, shape [N, R]; or the reward of each sequence, shape [N].
+        """
+        assert (batch.forest is not None) == self.shared, "collated for another kind of model"
+        if read == "rewards":
+            return self._rewards(batch)
+        logps = self._logps(batch)
+        return logps.new_zeros(batch.reply_mask.shape).masked_scatter(batch.reply_mask, logps)
+
+    def _logps(self, batch: Batch) -> Tensor:
+        if self.shared:
+            head = cast(Linear, self.base.get_output_embeddings())
+            softcap = getattr(self.base.config.get_text_config(), "final_logit_softcapping", None)
+            hidden = self._hidden(batch)[batch.sources]
+            return token_logps_from_hidden(hidden, head.weight, batch.labels, softcap=softcap)
+        rows, columns = batch.sources // batch.ids.shape[1], batch.sources % batch.ids.shape[1]
+        first = int(columns.min())
+        wanted = torch.arange(first, batch.ids.shape[1], device=batch.ids.device)
+        # No attention mask: padding is on the right, where causal attention never looks back from.
+        output: Any = self.model(input_ids=batch.ids, logits_to_keep=wanted, use_cache=False)
+        return token_logps(output.logits[rows, columns - first], batch.labels)
+
+    def _rewards(self, batch: Batch) -> Tensor:
+        if self.shared:
+            score = cast(Module, self.base.score)
+            return score(self._hidden(batch)[batch.ends])[:, 0]
+        output: Any = self.model(
+            input_ids=batch.ids, attention_mask=batch.attention_mask, use_cache=False
+        )
+        return output.logits[:, 0]
+
+    def _hidden(self, batch: Batch) -> Tensor:
+        """Last hidden states of packed trees. Shape: [T, D]."""
+        forest = batch.forest
+        assert forest is not None
+        before = forest.num_calls
+        body = self.base.base_model
+        hidden = body(
+            input_ids=batch.ids,
+            position_ids=forest.positions[None],
+            use_cache=False,
+            forest=forest,
+        ).last_hidden_state[0]
+        if forest.num_calls == before:
+            raise ConfigError(
+                f"{type(self.base).__name__} did not attend by the trees it was given, and would "
+                f"train on rows that see each other; please report this"
+            )
+        return hidden
 
 
 def reply_logps(model: Module, batch: Batch) -> Tensor:
     """Log-probability of every reply, in nats, summed over its tokens. Shape: [S, B]."""
-    logps = sequence_logps(*reply_logits(model, batch))
+    logps = sequence_logps(model(batch, "replies"), batch.reply_mask)
     return logps.view(-1, len(batch.weights))
 
 
@@ -61,20 +143,17 @@ def supervised(model: Module, batch: Batch) -> Tensor:
     The sum, not the mean: with means over tokens, short traces weigh more per token than long
     ones, and a judge learns to be brief before it learns to be right.
     """
-    return supervised_loss(*reply_logits(model, batch)).sum(dim=-1)
+    return supervised_loss(model(batch, "replies"), batch.reply_mask).sum(dim=-1)
 
 
 def verdict(model: Module, batch: Batch) -> Tensor:
     """Negative log-likelihood of each verdict. Shape: [B]."""
-    return verdict_loss(*reply_logits(model, batch))
+    return verdict_loss(model(batch, "replies"), batch.reply_mask)
 
 
 def bradley_terry(model: Module, batch: Batch) -> Tensor:
     """Bradley-Terry loss of each pair under a model with one output per sequence. Shape: [B]."""
-    rewards = model(
-        input_ids=batch.ids, attention_mask=batch.attention_mask, use_cache=False
-    ).logits
-    chosen, rejected = rewards.view(2, len(batch.weights))
+    chosen, rejected = model(batch, "rewards").view(2, len(batch.weights))
     return bradley_terry_loss(chosen, rejected)
 
 

@@ -2,7 +2,7 @@
 
 The loss of an optimizer step is the sum over its rows of weight times loss, divided by the sum of
 the weights. The denominator is that of the whole step, over all micro-batches and processes, so
-that neither how the rows are cut up nor how much is padded can change the result.
+that neither how the rows are cut up nor how they are packed or padded can change the result.
 
 Checkpoints hold the trained weights and the optimizer's state, and no state of any random number
 generator or schedule: dropout is seeded by the step, and the learning rate and the plan of the
@@ -27,7 +27,7 @@ from jurist.digest import derive_seed
 from jurist.errors import ConfigError, TrainingError
 from jurist.progress import progress
 from jurist.storage import make_directory
-from jurist.training.batch import Batch, Example, collate, micro_batches, plan
+from jurist.training.batch import Batch, collate
 from jurist.training.checkpoint import (
     Checkpoint,
     newest_whole,
@@ -36,6 +36,8 @@ from jurist.training.checkpoint import (
     write_checkpoint,
 )
 from jurist.training.config import TrainingConfig
+from jurist.training.examples import Example
+from jurist.training.forward import BatchReader
 from jurist.training.metrics import MetricsLog
 from jurist.training.optim import (
     learning_rate,
@@ -43,11 +45,12 @@ from jurist.training.optim import (
     optimizer_tensors,
     restore_optimizer,
 )
+from jurist.training.plan import micro_batches, plan
 
 logger = logging.getLogger(__name__)
 
 LossFunction: TypeAlias = Callable[[Module, Batch], Tensor]
-"""Loss of each row of a batch under a model, not reduced. Shape: [B]."""
+"""Loss of each row of a batch under a `BatchReader`, not reduced. Shape: [B]."""
 
 
 def make_accelerator() -> Accelerator:
@@ -89,7 +92,7 @@ def train(
         seed: Of the order of rows and of dropout.
         work: Folder for checkpoints, `metrics.jsonl` and `timings.jsonl`.
         inputs: What the result depends on; noted in checkpoints and compared with theirs.
-        pad_id: Token that padding is filled with.
+        pad_id: Token that padding is filled with, and that no reward is read at.
         accelerator: Processes and devices.
 
     Raises:
@@ -124,7 +127,8 @@ class _Loop:
         self.pad_id = pad_id
         self.accelerator = accelerator
         self.steps = plan(examples, batch_size=config.batch_size, epochs=config.epochs, seed=seed)
-        self.wrapped = cast(Module, accelerator.prepare_model(model))
+        self.reader = BatchReader(model)
+        self.wrapped = cast(Module, accelerator.prepare_model(self.reader))
         self.parameters: dict[str, Parameter] = {
             name: parameter
             for name, parameter in model.named_parameters()
@@ -136,9 +140,11 @@ class _Loop:
         done = self._restore()
         make_directory(self.work)
         if not self.accelerator.is_main_process:
-            self._run(done, None, None)
+            with self.reader.reading():
+                self._run(done, None, None)
             return
         with (
+            self.reader.reading(),
             MetricsLog(self.work / "metrics.jsonl", after_step=done) as metrics,
             MetricsLog(self.work / "timings.jsonl", after_step=done) as timings,
         ):
@@ -186,13 +192,21 @@ class _Loop:
             group["lr"] = rate
         torch.manual_seed(derive_seed("dropout", self.seed, step, accelerator.process_index))
 
-        own = rows[accelerator.process_index :: accelerator.num_processes]
+        # Neighbours share prompts, so that each process takes its rows in one piece.
+        start, end = (
+            len(rows) * (accelerator.process_index + after) // accelerator.num_processes
+            for after in (0, 1)
+        )
+        own = rows[start:end]
         # A process without a row of its own must still meet the others when gradients are summed.
         share = 1.0 if own else 0.0
-        parts = list(micro_batches(own or rows[:1], max_tokens=config.micro_batch_tokens))
+        shared = self.reader.shared
+        parts = list(
+            micro_batches(own or rows[:1], max_tokens=config.micro_batch_tokens, shared=shared)
+        )
         loss, tokens = torch.zeros((), device=accelerator.device), 0
         for number, part in enumerate(parts, 1):
-            batch = collate(part, pad_id=self.pad_id, device=accelerator.device)
+            batch = collate(part, shared=shared, pad_id=self.pad_id, device=accelerator.device)
             tokens += sum(len(sequence.ids) for row in part for sequence in row.sequences)
             with self._accumulating(last=number == len(parts)):
                 with torch.autocast(accelerator.device.type, torch.bfloat16, enabled=config.bf16):

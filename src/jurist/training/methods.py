@@ -24,7 +24,9 @@ from jurist.models.load import load_causal, load_scalar, load_tokenizer, weights
 from jurist.rationales import PairRow, SupervisedRow
 from jurist.storage import storing, write_json, write_text
 from jurist.training import forward
-from jurist.training.batch import (
+from jurist.training.checkpoint import MANIFEST, refuse_other_inputs, verify, writing
+from jurist.training.config import TrainingConfig
+from jurist.training.examples import (
     Example,
     check_examples,
     pair_examples,
@@ -32,8 +34,6 @@ from jurist.training.batch import (
     supervised_examples,
     verdict_examples,
 )
-from jurist.training.checkpoint import MANIFEST, refuse_other_inputs, verify, writing
-from jurist.training.config import TrainingConfig
 from jurist.training.loop import LossFunction, make_accelerator, train
 from jurist.training.reference import (
     read_reference,

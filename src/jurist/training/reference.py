@@ -17,8 +17,10 @@ from torch.nn import Module
 from jurist.errors import StoreError
 from jurist.progress import progress
 from jurist.storage import write_json
-from jurist.training.batch import Example, collate, micro_batches
-from jurist.training.forward import reply_logps
+from jurist.training.batch import collate
+from jurist.training.examples import Example
+from jurist.training.forward import BatchReader, reply_logps
+from jurist.training.plan import micro_batches
 
 
 @torch.no_grad()
@@ -36,7 +38,7 @@ def reference_logps(
     Args:
         model: The reference, in evaluation mode.
         examples: The rows.
-        max_tokens: Most tokens in a forward pass, padding included.
+        max_tokens: Most tokens in a forward pass.
         pad_id: Token that padding is filled with.
         accelerator: Processes and devices; each process does its share.
         bf16: Compute in bfloat16, as the policy will.
@@ -44,15 +46,29 @@ def reference_logps(
     Returns:
         For each row one number per sequence, in nats, summed over the reply's tokens.
     """
-    model.to(accelerator.device)
-    order = sorted(range(len(examples)), key=lambda index: (examples[index].longest, index))
-    own = order[accelerator.process_index :: accelerator.num_processes]
+    reader = BatchReader(model.to(accelerator.device))
+    # By length, so that little is padded; by prompt, so that neighbours share it.
+    order = sorted(
+        range(len(examples)),
+        key=lambda index: (
+            examples[index].prompt_length,
+            examples[index].sequences[0].prompt,
+            examples[index].longest,
+            index,
+        ),
+    )
+    start, end = (
+        len(order) * (accelerator.process_index + after) // accelerator.num_processes
+        for after in (0, 1)
+    )
+    own = order[start:end]
     found: list[tuple[int, tuple[float, ...]]] = []
-    with progress("reference", len(own), "rows") as advance:
-        for part in micro_batches([examples[index] for index in own], max_tokens=max_tokens):
-            batch = collate(part, pad_id=pad_id, device=accelerator.device)
+    with progress("reference", len(own), "rows") as advance, reader.reading():
+        rows = [examples[index] for index in own]
+        for part in micro_batches(rows, max_tokens=max_tokens, shared=reader.shared):
+            batch = collate(part, shared=reader.shared, pad_id=pad_id, device=accelerator.device)
             with torch.autocast(accelerator.device.type, torch.bfloat16, enabled=bf16):
-                logps = reply_logps(model, batch)
+                logps = reply_logps(reader, batch)
             here = own[len(found) : len(found) + len(part)]
             found += zip(here, map(tuple, logps.T.tolist()), strict=True)
             advance(len(part))

@@ -6,15 +6,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jurist.engines import decoding
-from jurist.engines.decoding import draw, uniforms
+from jurist.engines import drawing
+from jurist.engines.drawing import draw, follow, uniforms
 
 HALF_QUARTER_QUARTER = torch.tensor([[math.log(0.5), math.log(0.25), math.log(0.25)]])
 
 
 def drawn(logits: torch.Tensor, place: float, *, temperature: float = 1.0, top_p: float = 1.0):
     at = torch.tensor([place], dtype=torch.float64)
-    return int(draw(logits, at, temperature=temperature, top_p=top_p)[0])
+    return int(draw(logits, at, temperature=temperature, top_p=top_p)[0][0])
 
 
 @pytest.mark.parametrize(
@@ -56,20 +56,21 @@ def test_rounding_never_draws_a_token_of_no_probability():
     logits = torch.randn(500, 20)
     logits[:, 15:] = -math.inf
     at = torch.full((500,), 1 - 2**-53, dtype=torch.float64)
-    assert draw(logits, at, temperature=1.0, top_p=1.0).max() == 14
+    tokens, _ = draw(logits, at, temperature=1.0, top_p=1.0)
+    assert tokens.max() == 14
 
 
 def test_top_p_over_many_tokens_is_that_over_all_of_them(monkeypatch):
     torch.manual_seed(0)
     flat = torch.randn(50, 300)
     places = torch.rand(50, dtype=torch.float64)
-    whole = draw(flat, places, temperature=1.0, top_p=0.95)
-    monkeypatch.setattr(decoding, "COMMON_TOKENS", 20)
-    assert torch.equal(draw(flat, places, temperature=1.0, top_p=0.95), whole)
+    whole, _ = draw(flat, places, temperature=1.0, top_p=0.95)
+    monkeypatch.setattr(drawing, "COMMON_TOKENS", 20)
+    assert torch.equal(draw(flat, places, temperature=1.0, top_p=0.95)[0], whole)
     peaked = flat * 20
-    expected = draw(peaked, places, temperature=1.0, top_p=0.5)
-    monkeypatch.setattr(decoding, "COMMON_TOKENS", 300)
-    assert torch.equal(draw(peaked, places, temperature=1.0, top_p=0.5), expected)
+    expected, _ = draw(peaked, places, temperature=1.0, top_p=0.5)
+    monkeypatch.setattr(drawing, "COMMON_TOKENS", 300)
+    assert torch.equal(draw(peaked, places, temperature=1.0, top_p=0.5)[0], expected)
 
 
 @given(
@@ -90,8 +91,8 @@ def test_whatever_is_drawn_is_in_the_nucleus(logits, place, temperature, top_p):
 def test_rows_are_drawn_apart():
     logits = torch.cat((HALF_QUARTER_QUARTER, HALF_QUARTER_QUARTER.flip(-1)))
     at = torch.tensor([0.1, 0.1], dtype=torch.float64)
-    assert draw(logits, at, temperature=1.0, top_p=1.0).tolist() == [0, 0]
-    assert draw(logits, at, temperature=0, top_p=1.0).tolist() == [0, 2]
+    assert draw(logits, at, temperature=1.0, top_p=1.0)[0].tolist() == [0, 0]
+    assert draw(logits, at, temperature=0, top_p=1.0)[0].tolist() == [0, 2]
 
 
 def test_uniforms_are_those_of_their_seed_however_many_are_wanted():
@@ -101,3 +102,44 @@ def test_uniforms_are_those_of_their_seed_however_many_are_wanted():
     assert 0 <= many.min() < many.max() < 1
     # The mean of n uniforms has a standard error of sqrt(1 / (12 n)), here 0.002.
     assert abs(many.mean() - 0.5) < 0.008
+
+
+@pytest.mark.parametrize("num_tokens", [1, 255, 256, 257, 1000, 3000])
+@pytest.mark.parametrize("drawn", [{"temperature": 1.0}, {"temperature": 0.7}], ids=str)
+def test_chunks_and_blocks_find_what_one_long_scan_finds(monkeypatch, num_tokens, drawn):
+    monkeypatch.setattr(drawing, "BLOCK_LOGITS", 3 * num_tokens)
+    torch.manual_seed(0)
+    logits = 3 * torch.randn(40, num_tokens)
+    logits[:, ::7] = -math.inf if num_tokens > 1 else 0.0
+    at = torch.rand(40, dtype=torch.float64)
+    tokens, logps = draw(logits, at, **drawn, top_p=1.0)
+    scan = (logits.double() / drawn["temperature"]).softmax(-1).cumsum(-1)
+    assert torch.equal(tokens, torch.searchsorted(scan, at[:, None], right=True)[:, 0])
+    expected = logits.double().log_softmax(-1).gather(-1, tokens[:, None])[:, 0]
+    torch.testing.assert_close(logps, expected, atol=1e-6, rtol=0)
+
+
+def test_places_between_chunks_find_the_next_token_that_can_be_drawn():
+    # 600 tokens in three chunks, of which only the first of each has any probability.
+    logits = torch.full((1, 600), -math.inf)
+    logits[0, [0, 256, 512]] = 0.0
+    for place, token in ((0.0, 0), (0.3333, 0), (0.3334, 256), (0.6667, 512), (1 - 2**-53, 512)):
+        assert drawn(logits, place) == token
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_given_tokens_are_as_likely_as_the_model_says(dtype):
+    torch.manual_seed(0)
+    logits, tokens = torch.randn(30, 700).to(dtype), torch.randint(700, (30,))
+    same, logps = follow(logits, tokens)
+    assert torch.equal(same, tokens)
+    expected = logits.double().log_softmax(-1).gather(-1, tokens[:, None])[:, 0]
+    torch.testing.assert_close(logps, expected, atol=1e-5, rtol=0)
+
+
+def test_drawing_leaves_the_logits_as_they_are():
+    logits = torch.randn(3, 50)
+    before = logits.clone()
+    draw(logits, torch.rand(3, dtype=torch.float64), temperature=1.0, top_p=0.9)
+    follow(logits, torch.zeros(3, dtype=torch.long))
+    assert torch.equal(logits, before)

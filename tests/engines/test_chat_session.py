@@ -1,4 +1,4 @@
-"""The connection: what goes over it, when it is used again, and whom it trusts."""
+"""Connections: what goes over one, when it is used again, and whom it trusts."""
 
 import asyncio
 import ssl
@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from jurist.engines.connection import Address
 from jurist.engines.openai import OpenAIEngine
 from jurist.engines.patience import Patience
 from jurist.errors import EngineError
@@ -19,33 +18,6 @@ CERTIFICATE = Path(__file__).with_name("loopback.pem")
 def ask(engine: OpenAIEngine, num_samples: int = 1) -> list[str]:
     (replies,) = engine.generate([user("Hello?")], Sampling(num_samples=num_samples))
     return [reply.text for reply in replies]
-
-
-@pytest.mark.parametrize(
-    ("url", "host", "port", "target", "shown"),
-    [
-        ("http://h/v1", "h", 80, "/v1", "h"),
-        ("https://h/v1", "h", 443, "/v1", "h"),
-        ("http://h:443/v1", "h", 443, "/v1", "h:443"),
-        ("https://h:80/v1", "h", 80, "/v1", "h:80"),
-        ("http://H", "h", 80, "/", "h"),
-        ("http://[::1]:8000/v1", "::1", 8000, "/v1", "[::1]:8000"),
-        ("http://bücher.example/ä%20b", "xn--bcher-kva.example", 80, "/%C3%A4%20b", None),
-    ],
-)
-def test_an_address_is_taken_apart(url, host, port, target, shown):
-    address = Address.of(url)
-    assert (address.host, address.port, address.target) == (host, port, target)
-    assert address.shown_host == (shown or host)
-    assert address.secure == url.startswith("https")
-
-
-@pytest.mark.parametrize(
-    "url", ["http://h/a b", "http://h/a\r\nHost: b", "http://h\n/", "ftp://h", "h:80", "http://h:0"]
-)
-def test_what_could_forge_a_header_is_no_address(url):
-    with pytest.raises(ValueError):
-        Address.of(url)
 
 
 def test_a_request_is_what_a_server_expects(engine_for, loopback):
@@ -99,16 +71,9 @@ class TestUseAgain:
         engine, _ = engine_for(lambda _: write)
         assert ask(engine) == ["whole"]
 
-    def test_what_comes_unasked_is_not_taken_for_the_next_reply(self, engine_for, loopback):
-        def script(request):
-            forged = loopback.chat("forged") if request.number == 0 else b""
-            return loopback.chat("asked for") + forged
-
-        engine, served = engine_for(script, max_concurrency=1)
-        assert ask(engine, 4) == ["asked for"] * 4
-        assert served.num_connections == 2
-
-    def test_nor_is_what_comes_unasked_while_nothing_is_asked(self, loopback):
+    def test_what_comes_unasked_while_nothing_is_asked_is_not_taken_for_the_next_reply(
+        self, loopback
+    ):
         def script(request):
             if request.number:
                 return loopback.chat("asked for")

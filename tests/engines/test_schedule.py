@@ -1,0 +1,128 @@
+"""The schedule by itself: what starts when, and what is in flight."""
+
+import random
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jurist.engines.schedule import LEAN_ROWS, Schedule, Start
+
+
+def plan(lengths, sizes, **settings) -> Schedule:
+    return Schedule(lengths, sizes, **{"max_tokens": 1000, "max_rows": 1000, **settings})
+
+
+def test_everything_that_fits_starts_at_once_the_longest_prompt_first():
+    schedule = plan([5, 9], [[10, 10], [10]])
+    assert schedule.starts() == [Start(1, 0), Start(0, 0), Start(0, 1)]
+    # 5 + 9 tokens of prompts and 3 x 10 of samples.
+    assert (schedule.rows, schedule.tokens) == (3, 44)
+    assert schedule.starts() == []
+
+
+def test_what_ends_makes_room_for_the_same_prompt_before_another():
+    schedule = plan([5, 4], [[10, 10, 10], [10]], max_tokens=25)
+    assert schedule.starts() == [Start(0, 0), Start(0, 1)]
+    schedule.end(0, 1)
+    assert schedule.starts() == [Start(0, 2)]
+    schedule.end(0, 0)
+    # The second prompt needs 14, and 15 of 25 are taken.
+    assert schedule.starts() == []
+    schedule.end(0, 2)
+    assert not schedule.held(0)
+    assert schedule.starts() == [Start(1, 0)]
+
+
+def test_a_sample_that_never_fits_is_decoded_alone():
+    schedule = plan([50, 50], [[10], [10]], max_tokens=1)
+    assert schedule.starts() == [Start(0, 0)]
+    assert schedule.starts() == []
+    schedule.end(0, 0)
+    assert schedule.starts() == [Start(1, 0)]
+
+
+def test_rows_are_a_budget_too():
+    schedule = plan([5], [[10] * 7], max_rows=4)
+    assert len(schedule.starts()) == 4
+
+
+def test_few_samples_wait_for_more_while_many_are_in_flight():
+    schedule = plan([5], [[1] * 40], max_rows=16)
+    assert len(schedule.starts()) == 16
+    schedule.end(0, 3)
+    # 1 is less than an eighth of the 15 that go on; 2 of 14 are not.
+    assert schedule.starts() == []
+    schedule.end(0, 4)
+    assert schedule.starts() == [Start(0, 16), Start(0, 17)]
+
+
+def test_samples_of_a_prompt_that_was_stopped_are_in_flight_no_more():
+    schedule = plan([5, 4], [[10] * 3, [10] * 3])
+    schedule.starts()
+    schedule.end(0, 1)
+    schedule.stop(0)
+    assert not schedule.wanted(0, 0)
+    assert not schedule.held(0)
+    assert schedule.wanted(1, 0)
+    assert (schedule.rows, schedule.tokens) == (3, 34)
+
+
+class TestCaution:
+    def test_a_prompt_starts_no_more_than_twice_what_ended(self):
+        num = 2 * LEAN_ROWS
+        schedule = plan([5] * num, [[1] * 8] * num, cautious=True)
+        assert schedule.starts() == [Start(i, 0) for i in range(num)]
+        for i in range(num):
+            schedule.end(i, 0)
+        assert schedule.starts() == [Start(i, 1) for i in range(num)]
+        for i in range(num):
+            schedule.end(i, 1)
+        assert schedule.starts() == [Start(i, n) for i in range(num) for n in (2, 3)]
+
+    def test_a_batch_that_is_nearly_empty_is_filled_with_one_more_of_each_in_turn(self):
+        schedule = plan([5] * 2, [[1] * 100] * 2, cautious=True)
+        starts = schedule.starts()
+        assert len(starts) == LEAN_ROWS
+        assert {prompt for prompt, _ in starts[: LEAN_ROWS // 2]} == {0, 1}
+        assert max(start.sample for start in starts) == LEAN_ROWS // 2 - 1
+
+
+@given(
+    work=st.lists(
+        st.tuples(st.integers(1, 30), st.lists(st.integers(1, 20), max_size=9)), max_size=12
+    ),
+    max_tokens=st.integers(1, 120),
+    max_rows=st.integers(1, 20),
+    cautious=st.booleans(),
+    seed=st.integers(0, 99),
+)
+def test_every_sample_runs_once_in_order_within_the_budget(
+    work, max_tokens, max_rows, cautious, seed
+):
+    lengths, sizes = [length for length, _ in work], [row for _, row in work]
+    schedule = Schedule(lengths, sizes, max_tokens=max_tokens, max_rows=max_rows, cautious=cautious)
+    chance = random.Random(seed)
+    done: list[Start] = []
+    flying: list[Start] = []
+    stopped: set[int] = set()
+    while True:
+        flying += schedule.starts()
+        assert schedule.rows == len(flying)
+        held = [i for i in range(len(work)) if schedule.held(i)]
+        tokens = sum(lengths[i] for i in held) + sum(sizes[i][n] for i, n in flying)
+        assert schedule.tokens == tokens
+        assert len(flying) <= max_rows
+        assert len(flying) <= 1 or tokens <= max_tokens
+        if not flying:
+            break
+        one = flying.pop(chance.randrange(len(flying)))
+        schedule.end(*one)
+        done.append(one)
+        if chance.random() < 0.05:
+            schedule.stop(one.prompt)
+            stopped.add(one.prompt)
+            flying = [other for other in flying if other.prompt != one.prompt]
+    assert len(set(done)) == len(done)
+    for i, row in enumerate(sizes):
+        if i not in stopped:
+            assert sorted(n for prompt, n in done if prompt == i) == list(range(len(row)))
