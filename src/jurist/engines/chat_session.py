@@ -96,12 +96,15 @@ class ChatSession:
         self._in_a_row = 0
         self._failures: Counter[str] = Counter()
         key = os.environ.get(key_name, "")
-        url = httpx2.URL(self._url)
+        address = httpx2.URL(self._url)
         self._target = httpcore2.URL(
-            scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
+            scheme=address.raw_scheme,
+            host=address.raw_host,
+            port=address.port,
+            target=address.raw_path,
         )
         self._headers = [
-            (b"Host", url.netloc),
+            (b"Host", address.netloc),
             (b"User-Agent", f"jurist/{jurist.__version__}".encode()),
             (b"Accept", b"application/json"),
             (b"Content-Type", b"application/json"),
@@ -109,7 +112,7 @@ class ChatSession:
             (b"Accept-Encoding", b"identity"),
             *([(b"Authorization", f"Bearer {key}".encode())] if key else []),
         ]
-        self._tls = httpx2.create_ssl_context() if url.scheme == "https" else None
+        self._tls = httpx2.create_ssl_context() if address.scheme == "https" else None
         self._idle: list[httpcore2.AsyncHTTPConnection] = []
 
     async def __aenter__(self) -> Self:
