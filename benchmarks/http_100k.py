@@ -1,11 +1,12 @@
 """The HTTP engine at 100,000 comparisons, before a server that answers at once.
 
-    python -m benchmarks.http_100k                  all of it: minutes
+    make bench ONLY=http-100k                            all of it: minutes
     python -m benchmarks.http_100k --num-pairs 5000
 
-1. Rates, in turn, in this process: the engine's `generate`, against the same requests through
-   `openai`'s and `httpx2`'s clients with as many in flight, and against the bare connection with
-   its bytes ready, which is the roof: what the protocol alone takes.
+1. Rates, in turn, in this process: the engine's `generate`, against the same requests through other
+   clients with as many in flight, bytes ready: httpx2's client, its connections alone (which the
+   engine uses), `aiohttp` and `openai` where they are installed. The roof is the same bytes over
+   bare sockets, whose replies nobody reads.
 2. `jurist judge` over all pairs in both orders, timed, its memory looked at twice a second.
 3. The same killed with SIGKILL halfway and run again: what did the server see twice, is everything
    there once, are the verdicts the same bytes.
@@ -15,6 +16,7 @@ on a machine that others use too only they tell what the work takes.
 """
 
 import asyncio
+import importlib.util
 import json
 import os
 import sqlite3
@@ -24,15 +26,15 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+import httpcore2
 import httpx2
-import openai
 import tyro
-from jurist.engines.connection import Address, Connection
 
 from jurist.engines.base import sample_seed
 from jurist.engines.chat_api import request_body
@@ -97,32 +99,168 @@ def comparison(number: int) -> Comparison:
     )
 
 
-def side_by_side(
-    num: int,
-    in_flight: int,
-    ask: Callable[[int], Awaitable[None]],
-    close: Callable[[], Awaitable[None]] | None = None,
-) -> None:
-    """Ask number 0 ... num - 1, so many at a time, then close the client."""
+Ask = Callable[[int], Awaitable[None]]
+"""Asks request 0, 1, ... and reads the reply."""
 
-    async def run() -> None:
-        left = iter(range(num))
+
+@asynccontextmanager
+async def httpx2_client(url: str, bodies: Sequence[bytes], in_flight: int) -> AsyncIterator[Ask]:
+    """httpx2's client, as it is meant to be used."""
+    limits = httpx2.Limits(max_connections=in_flight, max_keepalive_connections=in_flight)
+    headers = {"Content-Type": "application/json"}
+    async with httpx2.AsyncClient(limits=limits, headers=headers, trust_env=False) as client:
+
+        async def ask(number: int) -> None:
+            reply = await client.post(url, content=bodies[number])
+            assert json.loads(reply.content)
+
+        yield ask
+
+
+@asynccontextmanager
+async def httpx2_transports(
+    url: str, bodies: Sequence[bytes], in_flight: int
+) -> AsyncIterator[Ask]:
+    """httpx2's transports without the client, each with a pool of one connection."""
+    tls = httpx2.create_ssl_context()
+    limits = httpx2.Limits(max_connections=1, max_keepalive_connections=1)
+    idle = [httpx2.AsyncHTTPTransport(verify=tls, limits=limits) for _ in range(in_flight)]
+    address = httpx2.URL(url)
+    headers = httpx2.Headers({"Host": address.netloc.decode(), "Content-Type": "application/json"})
+
+    async def ask(number: int) -> None:
+        transport = idle.pop()
+        request = httpx2.Request("POST", address, headers=headers, content=bodies[number])
+        reply = await transport.handle_async_request(request)
+        assert json.loads(await reply.aread())
+        await reply.aclose()
+        idle.append(transport)
+
+    yield ask
+    for transport in idle:
+        await transport.aclose()
+
+
+@asynccontextmanager
+async def httpx2_connections(
+    url: str, bodies: Sequence[bytes], in_flight: int
+) -> AsyncIterator[Ask]:
+    """The connections below httpx2's transport: what the engine uses."""
+    target = httpcore2.URL(url)
+    netloc = b"%s:%d" % (target.host, target.port or 80)
+    idle = [httpcore2.AsyncHTTPConnection(target.origin) for _ in range(in_flight)]
+
+    async def ask(number: int) -> None:
+        connection = idle.pop()
+        length = b"%d" % len(bodies[number])
+        headers = [(b"Host", netloc), (b"Content-Length", length)]
+        reply = await connection.request("POST", target, headers=headers, content=bodies[number])
+        assert json.loads(reply.content)
+        idle.append(connection)
+
+    yield ask
+    for connection in idle:
+        await connection.aclose()
+
+
+@asynccontextmanager
+async def with_aiohttp(url: str, bodies: Sequence[bytes], in_flight: int) -> AsyncIterator[Ask]:
+    """aiohttp's client."""
+    import aiohttp
+
+    connector = aiohttp.TCPConnector(limit=in_flight)
+    headers = {"Content-Type": "application/json"}
+    async with aiohttp.ClientSession(connector=connector, headers=headers) as client:
+
+        async def ask(number: int) -> None:
+            async with client.post(url, data=bodies[number]) as reply:
+                assert json.loads(await reply.read())
+
+        yield ask
+
+
+@asynccontextmanager
+async def with_openai(url: str, bodies: Sequence[bytes], in_flight: int) -> AsyncIterator[Ask]:
+    """openai's client, which makes the bytes itself."""
+    import openai
+
+    base_url = url.removesuffix("/chat/completions")
+    rows = [json.loads(body) for body in bodies]
+    async with openai.AsyncOpenAI(base_url=base_url, api_key="none", max_retries=0) as client:
+
+        async def ask(number: int) -> None:
+            reply = await client.chat.completions.create(**rows[number])
+            assert reply.choices[0].message.content
+
+        yield ask
+
+
+@asynccontextmanager
+async def bare(url: str, bodies: Sequence[bytes], in_flight: int) -> AsyncIterator[Ask]:
+    """Bytes over sockets, the replies unread."""
+    target = httpcore2.URL(url)
+    host, port = target.host.decode(), target.port or 80
+    head = b"POST %s HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n"
+    requests = [head % (target.target, len(body)) + body for body in bodies]
+    loop = asyncio.get_running_loop()
+    idle = [(await loop.create_connection(Bare, host, port))[1] for _ in range(in_flight)]
+
+    async def ask(number: int) -> None:
+        socket = idle.pop()
+        assert await socket.ask(requests[number])
+        idle.append(socket)
+
+    yield ask
+    for socket in idle:
+        socket.transport.close()
+
+
+class Bare(asyncio.Protocol):
+    """A socket that is sent a request, and takes whatever comes next for the reply."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport."""
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+
+    def ask(self, request: bytes) -> asyncio.Future[bytes]:
+        """Send a request."""
+        self._reply = asyncio.get_running_loop().create_future()
+        self.transport.write(request)
+        return self._reply
+
+    def data_received(self, data: bytes) -> None:
+        """Take the reply."""
+        self._reply.set_result(data)
+
+
+Client = Callable[[str, Sequence[bytes], int], AbstractAsyncContextManager[Ask]]
+CLIENTS: dict[str, Client] = {
+    "httpx2 client": httpx2_client,
+    "httpx2 transports": httpx2_transports,
+    "httpx2 connections": httpx2_connections,
+    **({"aiohttp": with_aiohttp} if importlib.util.find_spec("aiohttp") else {}),
+    **({"openai": with_openai} if importlib.util.find_spec("openai") else {}),
+    "bare sockets": bare,
+}
+
+
+async def ask_all(client: Client, url: str, bodies: Sequence[bytes], in_flight: int) -> None:
+    """Send every body once, so many at a time."""
+    async with client(url, bodies, in_flight) as ask:
+        left = iter(range(len(bodies)))
 
         async def work() -> None:
             for number in left:
                 await ask(number)
 
         await asyncio.gather(*(work() for _ in range(in_flight)))
-        if close is not None:
-            await close()
-
-    asyncio.run(run())
 
 
-def clients(
+def ways_to_ask(
     url: str, prompts: Sequence[Conversation], in_flight: int
 ) -> dict[str, Callable[[], None]]:
-    """Ways to ask for one reply to each prompt."""
+    """Ways to have one reply to each prompt."""
     bodies = [
         request_body(
             "instant",
@@ -133,57 +271,18 @@ def clients(
         )
         for prompt in prompts
     ]
-    num = len(prompts)
 
     def with_engine() -> None:
         engine = OpenAIEngine(url, "instant", max_concurrency=in_flight)
         assert all(reply.num_tokens for (reply,) in engine.generate(prompts, SAMPLING))
 
-    def with_openai() -> None:
-        client = openai.AsyncOpenAI(base_url=url, api_key="none", max_retries=0)
+    def with_client(client: Client) -> None:
+        asyncio.run(ask_all(client, f"{url}/chat/completions", bodies, in_flight))
 
-        async def ask(number: int) -> None:
-            (message,) = prompts[number]
-            reply = await client.chat.completions.create(
-                model="instant",
-                messages=[{"role": "user", "content": message.content}],
-                temperature=SAMPLING.temperature,
-                top_p=SAMPLING.top_p,
-                max_tokens=SAMPLING.max_tokens,
-                seed=number,
-            )
-            assert reply.choices[0].message.content
-
-        side_by_side(num, in_flight, ask, client.close)
-
-    def with_httpx2() -> None:
-        limits = httpx2.Limits(max_connections=in_flight)
-        client = httpx2.AsyncClient(limits=limits, trust_env=False)
-        headers = {"Content-Type": "application/json"}
-
-        async def ask(number: int) -> None:
-            reply = await client.post(
-                f"{url}/chat/completions", content=bodies[number], headers=headers
-            )
-            assert json.loads(reply.content)
-
-        side_by_side(num, in_flight, ask, client.aclose)
-
-    def bare() -> None:
-        address = Address.of(f"{url}/chat/completions")
-        idle = [
-            Connection(address, [], connect_seconds=5.0, silence_seconds=60.0, tls=None)
-            for _ in range(in_flight)
-        ]
-
-        async def ask(number: int) -> None:
-            connection = idle.pop()
-            assert (await connection.post(bodies[number])).content
-            idle.append(connection)
-
-        side_by_side(num, in_flight, ask)
-
-    return {"engine": with_engine, "openai": with_openai, "httpx2": with_httpx2, "bare": bare}
+    return {
+        "engine": with_engine,
+        **{name: partial(with_client, client) for name, client in CLIENTS.items()},
+    }
 
 
 def compare_clients(config: HTTPConfig) -> dict[str, dict[str, object]]:
@@ -192,7 +291,7 @@ def compare_clients(config: HTTPConfig) -> dict[str, dict[str, object]]:
     prompts = [form.render(comparison(number)) for number in range(config.num_requests)]
     found: dict[str, list[tuple[float, float]]] = {}
     with instant_server() as (url, _):
-        ways = clients(url, prompts, config.in_flight)
+        ways = ways_to_ask(url, prompts, config.in_flight)
         for _ in range(config.rounds):
             for name, way in ways.items():
                 wall, busy = time.perf_counter(), time.process_time()
@@ -288,7 +387,7 @@ def main(config: HTTPConfig) -> None:
     """Measure and print."""
     rates = compare_clients(config)
     for name, rate in rates.items():
-        print(f"{name:8} {rate}", flush=True)
+        print(f"{name:18} {rate}", flush=True)
     num = 2 * config.num_pairs
     with tempfile.TemporaryDirectory() as folder:
         pairs = Path(folder) / "pairs.jsonl"
@@ -330,7 +429,7 @@ def main(config: HTTPConfig) -> None:
     assert crash["asked_twice"] <= config.in_flight and crash["verdicts_same_bytes"]
     client, server_time = whole.processor_seconds, whole.server_processor_seconds
     ours = rates.pop("engine")
-    roof = rates.pop("bare")
+    roof = rates.pop("bare sockets")
     key = "per_processor_second"
     print(
         json.dumps(
