@@ -30,17 +30,18 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 
 import httpcore2
 import httpx2
 import tyro
 
+from benchmarks.harness import Result, machine
 from jurist.engines.base import sample_seed
 from jurist.engines.chat_api import request_body
 from jurist.engines.openai import OpenAIEngine
 from jurist.formats import make_format
-from jurist.recipes.run import environment_facts
 from jurist.types import Comparison, Conversation, Sampling, user
 
 SAMPLING = Sampling(num_samples=1, top_p=0.95, max_tokens=64)
@@ -431,34 +432,25 @@ def main(config: HTTPConfig) -> None:
     ours = rates.pop("engine")
     roof = rates.pop("bare sockets")
     key = "per_processor_second"
-    print(
-        json.dumps(
-            {
-                "name": "http-100k",
-                "ours": {
-                    "judgements_per_second": round(num / whole.seconds),
-                    "judgements": num,
-                    "seconds": round(whole.seconds, 1),
-                    "processor_seconds": {
-                        "client": round(client, 1),
-                        "server": round(server_time, 1),
-                    },
-                    "judgements_per_second_on_two_idle_cores": round(
-                        num / max(client, server_time)
-                    ),
-                    "memory_mb": memory_growth(whole.memory_mb, num),
-                    "crash": crash,
-                    "engine_alone": ours,
-                },
-                "rivals": rates,
-                "ratios": {name: round(ours[key] / rate[key], 2) for name, rate in rates.items()},
-                "roofline_fraction": round(ours[key] / roof[key], 3),
-                "unit": "judgements per second; rivals: requests, by clock and by processor",
-                "runs": config.rounds,
-                "machine": {**environment_facts(), "load": os.getloadavg()},
-            }
-        )
-    )
+    Result(
+        name="http-100k",
+        ours={
+            "judgements_per_second": round(num / whole.seconds),
+            "judgements": num,
+            "seconds": round(whole.seconds, 1),
+            "processor_seconds": {"client": round(client, 1), "server": round(server_time, 1)},
+            "judgements_per_second_on_two_idle_cores": round(num / max(client, server_time)),
+            "memory_mb": memory_growth(whole.memory_mb, num),
+            "crash": crash,
+            "engine_alone": ours,
+        },
+        rivals=rates,
+        ratios={name: round(ours[key] / rate[key], 2) for name, rate in rates.items()},
+        roofline_fraction=round(ours[key] / roof[key], 3),
+        unit="judgements per second; rivals: requests, by clock and by processor",
+        runs=config.rounds,
+        machine=machine(threads=1) | {name: version(name) for name in ("httpx2", "httpcore2")},
+    ).print()
 
 
 if __name__ == "__main__":

@@ -1,14 +1,16 @@
 """How judging scales from one worker process to two, and from one Ray actor to two.
 
-    python -m benchmarks.workers --votes 8
+    make bench ONLY=workers
+    python -m benchmarks.workers --votes 16
 
-The same votes on the same prompts by one and by two, in turn, each with one thread. Two figures:
+The same votes on the same prompts by one and by two, in turn, each with one thread, asked and kept
+as `jurist judge` does it: in chunks, whose ends the workers wait for. Two figures:
 
 - by the clock: how much sooner two are done. It says what it should if there is a core for each,
   and nothing else runs.
-- by the processor: the time one worker spent, over half of what two spent together. The queue of
-  jobs keeps both busy to the last one, so it is what the clock would say if each had a core of its
-  own, but for that last job; what the two cost each other in cache and memory bandwidth is in it.
+- by the processor: the time that one worker spent, over half of what two spent together. It is
+  what the clock would say if each had a core of its own and neither ever waited for the other at
+  the end of a chunk; what the two cost each other in cache and memory bandwidth is in it.
 
 Beside them the ceiling: two crews of one that share nothing, each with half of the prompts. What
 the machine itself takes from two at once shows there too.
@@ -17,9 +19,9 @@ The last line is the result as JSON.
 """
 
 import importlib.util
-import json
 import os
 import statistics
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -30,11 +32,12 @@ from pathlib import Path
 
 import tyro
 
+from benchmarks.harness import Result, machine
+from jurist.engines.cached import CHUNK_SIZE, Cached
 from jurist.engines.crew import JOB_SIZE, Spread
 from jurist.engines.transformers import TransformersEngine
 from jurist.engines.workers import Processes
 from jurist.formats import FormatName, make_format
-from jurist.recipes.run import environment_facts
 from jurist.types import Conversation, Sampling
 from jurist.worlds import BASE, preferences
 
@@ -125,12 +128,25 @@ def opened(
     return crews
 
 
+def ask(crew: Spread, num: int, prompts: Sequence[Conversation], sampling: Sampling) -> None:
+    """Have a crew of so many cast the votes, and keep them, as a run does."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Cached(crew, Path(folder) / "store.sqlite", chunk_size=CHUNK_SIZE * num) as cached,
+    ):
+        cached.generate(prompts, sampling)
+
+
 def apart(crews: Sequence[Spread], prompts: list[Conversation], sampling: Sampling) -> None:
     """Give crews that know nothing of each other an equal share each, at the same time."""
     num = len(crews)
     with ThreadPoolExecutor(num) as threads:
-        for place, crew in enumerate(crews):
-            threads.submit(crew.generate, prompts[place::num], sampling)
+        done = [
+            threads.submit(ask, crew, 1, prompts[place::num], sampling)
+            for place, crew in enumerate(crews)
+        ]
+    for one in done:
+        one.result()
 
 
 def timed(work: Callable[[], object], processes: list[int]) -> tuple[float, float, float]:
@@ -166,7 +182,7 @@ def main(config: WorkersConfig) -> None:
             found.setdefault(("apart", 2), []).append(timed(work, lone_ids))
             for kind, sizes in crews.items():
                 for num, (spread, processes) in sizes.items():
-                    work = partial(spread.generate, prompts, sampling)
+                    work = partial(ask, spread, num, prompts, sampling)
                     found.setdefault((kind, num), []).append(timed(work, processes))
     ours: dict[str, object] = {}
     ratios: dict[str, float] = {}
@@ -186,26 +202,19 @@ def main(config: WorkersConfig) -> None:
                 "processor_seconds_of_each": round(each_one, 2),
                 "own_processor_seconds": round(own, 3),
             }
-    print(
-        json.dumps(
-            {
-                "name": "workers",
-                "ours": ours,
-                "rivals": {},
-                "ratios": ratios,
-                "roofline_fraction": round(
-                    statistics.median(
-                        most[1] / two[1]
-                        for most, two in zip(found["apart", 2], found["workers", 2], strict=True)
-                    ),
-                    3,
-                ),
-                "unit": "speed of two over speed of one",
-                "runs": config.repeats,
-                "machine": {**environment_facts(), "load": os.getloadavg()},
-            }
-        )
-    )
+    shares = [
+        most[1] / two[1] for most, two in zip(found["apart", 2], found["workers", 2], strict=True)
+    ]
+    Result(
+        name="workers",
+        ours=ours,
+        rivals={},
+        ratios=ratios,
+        roofline_fraction=round(statistics.median(shares), 3),
+        unit="speed of two over speed of one",
+        runs=config.repeats,
+        machine=machine(threads=1),
+    ).print()
 
 
 if __name__ == "__main__":
