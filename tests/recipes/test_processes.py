@@ -1,6 +1,7 @@
 """Judging in several processes: the same verdicts, and nothing lost when the run is killed."""
 
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -45,33 +46,50 @@ def pairs(tmp_path):
     return path
 
 
-def test_two_workers_judge_as_one_process_does_and_so_does_a_run_that_was_killed(
-    tmp_path, pairs, jurist
-):
-    def judge(output: Path, *more: str) -> list[str]:
-        arguments = ["judge", "--model", BASE, "--pairs", pairs, "--output", output]
-        return [str(argument) for argument in (*arguments, *ARGUMENTS, *more)]
+SMALL_CHUNKS = """
+from jurist.recipes import open_engine
+open_engine.CHUNK_SIZE = 40
+from jurist.cli import main
+main()
+"""
 
-    alone, workers, killed = tmp_path / "alone", tmp_path / "workers", tmp_path / "killed"
-    for output, more in ((alone, ()), (workers, ("--workers", "2"))):
-        done = jurist(*judge(output, *more))
-        assert done.returncode == 0, done.stderr
+
+def judging(pairs: Path, output: Path, *more: str) -> subprocess.Popen[str]:
+    arguments = ["judge", "--model", BASE, "--pairs", pairs, "--output", output, *ARGUMENTS, *more]
+    return subprocess.Popen(
+        [sys.executable, "-c", SMALL_CHUNKS, *map(str, arguments)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+
+
+def judged(pairs: Path, output: Path, *more: str) -> Path:
+    with judging(pairs, output, *more) as process:
+        _, said = process.communicate()
+    assert process.returncode == 0, said
+    return output
+
+
+def test_two_workers_judge_as_one_process_does_and_so_does_a_run_that_was_killed(tmp_path, pairs):
+    alone = judged(pairs, tmp_path / "alone")
+    workers = judged(pairs, tmp_path / "workers", "--workers", "2")
     assert_same(workers, alone)
 
-    with subprocess.Popen(
-        [sys.executable, "-m", "jurist", *judge(killed, "--workers", "2")],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    ) as process:
+    killed = tmp_path / "killed"
+    with judging(pairs, killed, "--workers", "2") as process:
         while process.poll() is None and num_kept(killed) == 0:
-            time.sleep(0.01)
+            time.sleep(0.005)
         process.kill()
-    assert 0 < num_kept(killed) <= 40 * 2 * 4
+    # One of four chunks, or a little more: it was killed in the middle.
+    assert 0 < num_kept(killed) < 40 * 2 * 4
+    shutil.copytree(killed, tmp_path / "alone after")
+    # What is decoded together is the same as if it had not been killed, so every digit is.
+    assert stored(judged(pairs, killed, "--workers", "2")) == stored(workers)
+    assert verdicts(killed) == verdicts(workers)
     # How many workers there are is no part of what was asked for: one may go on alone.
-    done = jurist(*judge(killed))
-    assert done.returncode == 0, done.stderr
-    assert_same(killed, alone)
+    assert_same(judged(pairs, tmp_path / "alone after"), alone)
 
 
 def num_kept(run: Path) -> int:
