@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from jurist.data import write_preferences
+from jurist.engines.cached import CHUNK_SIZE
 from jurist.errors import ConfigError
 from jurist.recipes.open_engine import ProcessesConfig, visible_gpus
 from jurist.recipes.open_judge import JudgeConfig, open_judge
@@ -132,6 +133,11 @@ def test_settings_that_would_do_nothing_are_refused(tmp_path):
             open_with(config, tmp_path),
         ):
             pass
+
+
+def test_more_workers_are_given_more_to_do_at_a_time():
+    sizes = [ProcessesConfig(workers=num).chunk_size for num in (1, 2, 5)]
+    assert sizes == [CHUNK_SIZE, 2 * CHUNK_SIZE, 5 * CHUNK_SIZE]
 
 
 @pytest.mark.parametrize(

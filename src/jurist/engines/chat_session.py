@@ -112,6 +112,7 @@ class ChatSession:
             (b"Accept-Encoding", b"identity"),
             *([(b"Authorization", f"Bearer {key}".encode())] if key else []),
         ]
+        # Made once, for to read the certificates takes longer than many a reply.
         self._tls = httpx2.create_ssl_context() if address.scheme == "https" else None
         self._idle: list[httpcore2.AsyncHTTPConnection] = []
 
