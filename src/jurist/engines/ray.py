@@ -1,9 +1,10 @@
 """Actors of a Ray cluster, each with a model of its own, as one engine.
 
-Plain actors, and not a Ray Data pipeline: every completion is kept once by the one store above
-(`Cached`), under a name made of its content. So there are no output shards to be written by many,
-renamed and put together, no need for a file system that all machines see, and a run that is run
-again asks for what is missing down to the single sample, whichever machines it has then.
+Plain actors, and not a Ray Data pipeline: its pool of actors, and with it the models, would be made
+anew for every call. And every completion is kept once by the one store above (`Cached`), under a
+name made of its content. So there are no output shards to be written by many, renamed and put
+together, no need for a file system that all machines see, and a run that is run again asks for what
+is missing, whichever machines it has then.
 """
 
 import importlib
