@@ -60,8 +60,6 @@ def main() -> None:
         format="%(message)s",
         handlers=[RichHandler(console=console, show_path=False, show_level=False, show_time=False)],
     )
-    # It has a line for every request, of which a run makes thousands.
-    logging.getLogger("httpx2").setLevel(logging.WARNING)
     try:
         status = tyro.extras.subcommand_cli_from_dict(
             COMMANDS,

@@ -109,5 +109,10 @@ def star_dpo(config: StarDPOConfig) -> "Results":
                 )
             policy = str(folder / "checkpoint")
         # Judged as it was sampled: its traces are in the same type.
-        judge = JudgeConfig(model=policy, voting=config.voting, bf16=config.training.bf16)
+        judge = JudgeConfig(
+            model=policy,
+            voting=config.voting,
+            bf16=config.training.bf16,
+            processes=config.star.processes,
+        )
         return finish(run, "STaR-DPO", judge, sets, seed=config.seed)
