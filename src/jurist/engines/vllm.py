@@ -18,10 +18,10 @@ import os
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeAlias
 
 from transformers import PreTrainedTokenizerBase
 
@@ -58,8 +58,8 @@ _ENVIRONMENT: Final = {
 }
 """What vLLM is told where the user's environment says nothing."""
 
-Request = tuple[Sequence[int], dict[str, Any]]
-"""Tokens to go on from, and vLLM's sampling parameters."""
+Request: TypeAlias = tuple[Sequence[int], Any]
+"""Tokens to go on from, and vLLM's `SamplingParams`."""
 
 
 class VllmEngine:
@@ -158,14 +158,15 @@ class VllmEngine:
             seed = sample_seed(
                 sampling.seed, prompts[start.prompt], sampling.first_index + start.sample
             )
-            return encoded[start.prompt], sampling_settings(sampling, seed=seed, stops=stops)
+            settings = sampling_settings(sampling, seed=seed, stops=stops)
+            return encoded[start.prompt], self._parameters(**settings)
 
         sizes = [[sampling.max_tokens] * sampling.num_samples] * len(prompts)
         schedule = self._plan(encoded, sizes, cautious=enough is not None)
         gathering = Gathering(len(prompts), enough)
         with (
             progress("sampling", len(prompts) * sampling.num_samples, "replies") as advance,
-            closing(self._run(schedule, request)) as outputs,
+            closing(run(self._core, schedule, request, self._names)) as outputs,
         ):
             for start, output in outputs:
                 one = read_output(self.tokenizer, output, len(encoded[start.prompt]))
@@ -192,19 +193,16 @@ class VllmEngine:
 
         def request(start: Start) -> Request:
             beginning, tokens = asked[start.prompt][start.sample]
-            settings = {
-                "temperature": 0.0,
-                "max_tokens": 1,
-                "logprob_token_ids": tokens,
-                "detokenize": False,
-            }
-            return [*encoded[start.prompt], *beginning], settings
+            parameters = self._parameters(
+                temperature=0.0, max_tokens=1, logprob_token_ids=tokens, detokenize=False
+            )
+            return [*encoded[start.prompt], *beginning], parameters
 
         logps: list[dict[tuple[int, ...], float]] = [{} for _ in prompts]
         schedule = self._plan(encoded, [[1] * len(row) for row in asked], cautious=False)
         with (
             progress("scoring", sum(map(len, asked)), "beginnings") as advance,
-            closing(self._run(schedule, request)) as outputs,
+            closing(run(self._core, schedule, request, self._names)) as outputs,
         ):
             for start, output in outputs:
                 beginning, tokens = asked[start.prompt][start.sample]
@@ -227,46 +225,54 @@ class VllmEngine:
             lengths, sizes, max_tokens=sys.maxsize, max_rows=self._max_rows, cautious=cautious
         )
 
-    def _run(
-        self, schedule: Schedule, request: Callable[[Start], Request]
-    ) -> Generator[tuple[Start, Any]]:
-        """Each request's output as it ends. The caller may `stop` a prompt in between."""
+    def _parameters(self, **settings: Any) -> Any:  # noqa: ANN401 - vllm.SamplingParams
         vllm = _vllm()
-        in_flight: dict[str, Start] = {}
-        try:
-            while True:
-                for start in schedule.starts():
-                    tokens, settings = request(start)
-                    name = str(next(self._names))
-                    in_flight[name] = start
-                    self._core.add_request(
-                        name,
-                        {"prompt_token_ids": list(tokens)},
-                        vllm.SamplingParams(
-                            **settings,
-                            output_kind=vllm.sampling_params.RequestOutputKind.FINAL_ONLY,
-                        ),
-                    )
-                if not in_flight:
-                    return
-                for output in self._core.step():
-                    start = in_flight.pop(output.request_id)
-                    if schedule.wanted(*start):
-                        schedule.end(*start)
-                        yield start, output.outputs[0]
-                self._abort(
-                    in_flight,
-                    [name for name, start in in_flight.items() if not schedule.wanted(*start)],
-                )
-        finally:
-            # Or the next call would go on with what this one left.
-            self._abort(in_flight, list(in_flight))
+        only_whole = vllm.sampling_params.RequestOutputKind.FINAL_ONLY
+        return vllm.SamplingParams(**settings, output_kind=only_whole)
 
-    def _abort(self, in_flight: dict[str, Start], names: list[str]) -> None:
-        if names:
-            self._core.abort_request(names)
-        for name in names:
-            del in_flight[name]
+
+def run(
+    core: Any,  # noqa: ANN401 - vLLM's LLMEngine
+    schedule: Schedule,
+    request: Callable[[Start], Request],
+    names: Iterator[int],
+) -> Generator[tuple[Start, Any]]:
+    """Run the requests of a schedule, and leave nothing running.
+
+    Args:
+        core: What runs them.
+        schedule: Which, and when. The caller may `stop` a prompt between two outputs: its requests
+            in flight are aborted.
+        request: What to ask for a start.
+        names: Numbers never used before.
+
+    Yields:
+        Each output as it ends, in no order to rely on.
+    """
+    in_flight: dict[str, Start] = {}
+    try:
+        while True:
+            for start in schedule.starts():
+                tokens, parameters = request(start)
+                name = str(next(names))
+                in_flight[name] = start
+                core.add_request(name, {"prompt_token_ids": list(tokens)}, parameters)
+            if not in_flight:
+                return
+            for output in core.step():
+                start = in_flight.pop(output.request_id)
+                if schedule.wanted(*start):
+                    schedule.end(*start)
+                    yield start, output.outputs[0]
+            unwanted = [name for name, start in in_flight.items() if not schedule.wanted(*start)]
+            if unwanted:
+                core.abort_request(unwanted)
+            for name in unwanted:
+                del in_flight[name]
+    finally:
+        # Or the next call would go on with what this one left.
+        if in_flight:
+            core.abort_request(list(in_flight))
 
 
 def sampling_settings(sampling: Sampling, *, seed: int, stops: Iterable[int]) -> dict[str, Any]:
