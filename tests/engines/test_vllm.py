@@ -24,7 +24,7 @@ from jurist.engines.vllm import (
     run,
     sampling_settings,
 )
-from jurist.errors import ConfigError, DataError
+from jurist.errors import ConfigError, DataError, EngineError
 from jurist.models.chat import encode_text
 from jurist.types import Completion, Conversation, Sampling, user
 from jurist.worlds import BASE, preferences
@@ -190,6 +190,16 @@ class TestRun:
         assert core.running == {}
         assert core.aborted == ["b", "c", "d"]
 
+    def test_a_failure_of_vllm_is_an_engine_error(self):
+        class Failing(Steps):
+            def step(self):
+                raise RuntimeError("out of memory\nwith a long report")
+
+        core = Failing()
+        with pytest.raises(EngineError, match=r"in the middle of a call: out of memory$"):
+            list(run(core, self.plan(1, 2), lambda _: ([1], None), itertools.count()))
+        assert core.running == {}
+
     def test_names_are_not_used_again(self):
         core, names = Steps(), itertools.count()
         for _ in range(2):
@@ -229,7 +239,8 @@ MODELS = {"base": BASE, "smollm2": SMOLLM2}
 @pytest.fixture(scope="module", params=MODELS)
 def engines(request: pytest.FixtureRequest):
     """The same weights in vLLM and in transformers."""
-    pytest.importorskip("vllm")
+    if not INSTALLED:  # And not importorskip: its import is the engine's to prepare.
+        pytest.skip("vLLM is not installed here; see make test-vllm")
     from jurist.engines.transformers import TransformersEngine
 
     folder = MODELS[request.param]

@@ -29,7 +29,7 @@ from jurist.digest import digest
 from jurist.engines.base import sample_seed
 from jurist.engines.local import Gathering, completion, refuse_too_long, refuse_unlike
 from jurist.engines.schedule import Schedule, Start
-from jurist.errors import ConfigError
+from jurist.errors import ConfigError, EngineError
 from jurist.models.chat import encode_prompt, encode_text, stop_ids
 from jurist.models.load import (
     Dtype,
@@ -57,6 +57,16 @@ _ENVIRONMENT: Final = {
     "VLLM_LOGGING_LEVEL": "ERROR",
 }
 """What vLLM is told where the user's environment says nothing."""
+
+_ON_PROCESSOR: Final = {
+    # A part of a prompt ends in a draw that is thrown away, and a generator on a processor cannot
+    # go back by one: vLLM 0.32 stops at the first sample with a seed of its own.
+    "enable_chunked_prefill": False,
+    # Only whole blocks are shared, and the default there is 128 tokens: the rest of a prompt would
+    # be read again for each of its samples.
+    "block_size": 32,
+}
+"""Settings where vLLM runs on a processor, if none are given."""
 
 Request: TypeAlias = tuple[Sequence[int], Any]
 """Tokens to go on from, and vLLM's `SamplingParams`."""
@@ -109,6 +119,8 @@ class VllmEngine:
         vllm = _vllm()
         refuse_pickle(model)
         tokenizer = load_tokenizer(model)
+        if importlib.import_module("vllm.platforms").current_platform.is_cpu():
+            settings = _ON_PROCESSOR | settings
         fingerprint = digest("vllm", weights_fingerprint(model), dtype, vllm.__version__)
         with _whole(model, dtype, tokenizer) as folder, _constructing(model):
             loaded = vllm.LLM(
@@ -248,6 +260,9 @@ def run(
 
     Yields:
         Each output as it ends, in no order to rely on.
+
+    Raises:
+        EngineError: If vLLM fails, for want of memory say.
     """
     in_flight: dict[str, Start] = {}
     try:
@@ -259,7 +274,7 @@ def run(
                 core.add_request(name, {"prompt_token_ids": list(tokens)}, parameters)
             if not in_flight:
                 return
-            for output in core.step():
+            for output in _stepped(core):
                 start = in_flight.pop(output.request_id)
                 if schedule.wanted(*start):
                     schedule.end(*start)
@@ -273,6 +288,14 @@ def run(
         # Or the next call would go on with what this one left.
         if in_flight:
             core.abort_request(list(in_flight))
+
+
+def _stepped(core: Any) -> list[Any]:  # noqa: ANN401 - as in `run`
+    try:
+        return core.step()
+    except RuntimeError as error:
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        raise EngineError(f"vLLM stopped in the middle of a call: {lines[0][:500]}") from error
 
 
 def sampling_settings(sampling: Sampling, *, seed: int, stops: Iterable[int]) -> dict[str, Any]:
@@ -337,8 +360,6 @@ def questions(replies: Sequence[Sequence[int]]) -> list[tuple[tuple[int, ...], l
 
 
 def _vllm() -> Any:  # noqa: ANN401 - a module, which is not there when types are checked
-    if "vllm" in sys.modules:
-        return sys.modules["vllm"]
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     try:
