@@ -6,10 +6,10 @@ below it, to batches of llama.cpp itself: each prompt is read once, its keys and
 by as many sequences as there are votes, and these are stepped together, a prompt after the other.
 Drawing is llama.cpp's own, from all tokens.
 
-llama.cpp's buffers for processors with AMX end this program with a segmentation fault (0.3.36 of the
-binding, weights of four or eight bits, a prompt of 600 tokens), so they are switched off. Its flash
-attention is too: on the processor where this was tried, a step of 32 votes took 0.57 s with it and
-0.19 s without.
+llama.cpp's buffers for processors with AMX end this program with a segmentation fault (0.3.36 of
+the binding, weights of four or eight bits, a prompt of 600 tokens), so they are switched off. Its
+flash attention is too: on the processor where this was tried, a step of 32 votes took 0.57 s with
+it and 0.19 s without.
 """
 
 import ctypes
