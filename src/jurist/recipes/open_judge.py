@@ -109,6 +109,16 @@ class JudgeConfig:
     bf16: bool = False
     """Run a local model in bfloat16 instead of float32."""
 
+    engine: Literal["transformers", "vllm"] = "transformers"
+    """What runs a local model."""
+
+    def __post_init__(self) -> None:
+        if self.base_url and self.engine != "transformers":
+            raise ConfigError(
+                f"--engine {self.engine} runs the model in this process, and --base-url names a "
+                f"server that runs it; give one of them"
+            )
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OpenJudge:
@@ -152,11 +162,19 @@ def open_judge(config: JudgeConfig, *, seed: int, store: Path) -> Generator[Open
         yield _open_scalar(folder, config)
         return
     name = format_name(config.format, card)
+    with Cached(_load(folder, config), store) as cached:
+        yield _generative(cached, name, config, seed=seed)
+
+
+def _load(folder: str, config: JudgeConfig) -> Engine:
+    dtype = "bfloat16" if config.bf16 else "float32"
+    if config.engine == "vllm":
+        from jurist.engines.vllm import VllmEngine
+
+        return VllmEngine.load(folder, dtype=dtype)
     from jurist.engines.transformers import TransformersEngine
 
-    engine = TransformersEngine.load(folder, dtype="bfloat16" if config.bf16 else "float32")
-    with Cached(engine, store) as cached:
-        yield _generative(cached, name, config, seed=seed)
+    return TransformersEngine.load(folder, dtype=dtype)
 
 
 @contextmanager
@@ -173,6 +191,11 @@ def _open_served(config: JudgeConfig, *, seed: int, store: Path) -> Generator[Op
 def _open_scalar(folder: str, config: JudgeConfig) -> OpenJudge:
     if config.format != "auto":
         raise ConfigError(f"{folder}: a scalar reward model has no format, asked {config.format!r}")
+    if config.engine != "transformers":
+        raise ConfigError(
+            f"{folder}: a scalar reward model is read by transformers, asked for --engine "
+            f"{config.engine}"
+        )
     from jurist.models.heads import TransformersScorer
 
     scorer = TransformersScorer.load(folder)
