@@ -67,9 +67,9 @@ class TestReadOutput:
 
     def test_a_reply_that_was_cut_keeps_its_last_token(self, make_tokenizer):
         tokenizer = make_tokenizer("chatml")
-        output = self.output(tokenizer, " a  b ", [], "length")
+        output = self.output(tokenizer, " a  b .", [], "length")
         assert read_output(tokenizer, output, 1) == Completion(
-            text=" a  b ", finish_reason="length", num_tokens=6, num_prompt_tokens=1, logp=-2.5
+            text=" a  b .", finish_reason="length", num_tokens=7, num_prompt_tokens=1, logp=-2.5
         )
 
     def test_a_log_probability_is_never_positive(self, make_tokenizer):
