@@ -372,6 +372,6 @@ def test_an_adapter_is_merged_into_its_base(tmp_path: Path):
     merged = VllmEngine.load(tmp_path, **settings).score(prompts(3), asked)
     like = TransformersEngine.load(tmp_path).score(prompts(3), asked)
     base = TransformersEngine.load(BASE).score(prompts(3), asked)
-    for row, same, other in zip(merged, like, base, strict=True):
+    for row, same in zip(merged, like, strict=True):
         assert row == pytest.approx(same, abs=1e-3)
-        assert row != pytest.approx(other, abs=1e-1)
+    assert max(abs(row[0] - other[0]) for row, other in zip(merged, base, strict=True)) > 1.0
