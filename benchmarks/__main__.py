@@ -3,7 +3,7 @@
 python -m benchmarks.sampling      replies per second, against transformers' generate
 python -m benchmarks.training      tokens per second of each method's training
 python -m benchmarks.against_trl   training on long prompts, against TRL; names below
-python -m benchmarks.voting        votes per second on long prompts, against generate and others
+python -m benchmarks.voting        votes per second, against generate, vLLM and llama.cpp
 python -m benchmarks.adaptive      early stopping, on the world that ships
 python -m benchmarks.http_100k     the HTTP engine at 100,000 comparisons, and under kill -9
 python -m benchmarks.workers       two worker processes, or Ray actors, against one

@@ -5,10 +5,10 @@
 
 All sample the same number of replies, of the same number of tokens, to the same prompts with the
 same weights, one after the other and again: transformers' `generate(num_return_sequences)` and its
-continuous batching (`generate_batch`) in this process, vLLM and llama.cpp in processes of their own
-where an interpreter that has them is given. Replies never end before their last token, so that all
-do the same work. `generate` and `generate_batch` are timed on fewer comparisons, since they take as
-long for each; so they have the better of it where a batch slows them down.
+continuous batching (`generate_batch`) in this process, vLLM and llama.cpp in processes of their
+own, each with the settings that were fastest here (`benchmarks/rivals`). Replies never end before
+their last token, so that all do the same work. All but vLLM are timed on fewer comparisons, since
+they take as long for each; so they have the better of it where a batch slows them down.
 
 The last line is one JSON object. Votes per second are medians over the runs, by the wall clock and
 by seconds of the processor; the second is the fairer on a machine that others use too.
@@ -16,10 +16,12 @@ by seconds of the processor; the second is the fairer on a machine that others u
 
 import json
 import logging
+import os
 import platform
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -56,15 +58,16 @@ class VotingConfig:
 
     rivals: tuple[Literal["generate", "generate_batch"], ...] = ("generate", "generate_batch")
     rival_comparisons: int = 1
-    """Comparisons that `generate` and `generate_batch` are timed on."""
+    """Comparisons that those two and llama.cpp are timed on: they take them one after the other."""
 
-    vllm: str = ""
-    """An interpreter that has vLLM."""
+    vllm: str = ".venv-vllm/bin/python"
+    """An interpreter that has vLLM; `make vllm` makes this one. If it is not there, nothing is
+    compared with vLLM."""
 
-    llama_cpp: str = ""
-    """An interpreter that has llama-cpp-python."""
+    llama_cpp: str = ".venv-llama-cpp/bin/python"
+    """An interpreter that has llama-cpp-python; `make llama-cpp` makes this one."""
 
-    gguf: str = ""
+    gguf: str = ".venv-llama-cpp/SmolLM2-135M-Instruct.Q4_1.gguf"
     """The model for llama.cpp."""
 
     threads: int = 2
@@ -166,8 +169,17 @@ class Elsewhere:
     """A rival in a process of its own, which goes on between runs."""
 
     def __init__(self, python: str, program: Path, opening: dict[str, object]) -> None:
+        # vLLM asks for Intel's threads before all others, and its build for processors brings them.
+        threads = Path(python).absolute().parents[1] / "lib" / "libiomp5.so"
+        preload = {"LD_PRELOAD": str(threads)} if threads.exists() else {}
+        self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed with the process
         self._process = subprocess.Popen(
-            [python, str(program)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [python, str(program)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            text=True,
+            env={**os.environ, "OMP_NUM_THREADS": str(opening["threads"]), **preload},
         )
         self.version = str(self._told(opening)["version"])
 
@@ -184,12 +196,16 @@ class Elsewhere:
         """End it."""
         self._process.stdin.close()
         self._process.wait()
+        self._log.close()
 
     def _told(self, asked: dict[str, object]) -> dict[str, float]:
         print(json.dumps(asked), file=self._process.stdin, flush=True)
         line = self._process.stdout.readline()
         if not line:
-            raise RuntimeError(f"{self._process.args}: ended with {self._process.wait()}")
+            ended = self._process.wait()
+            self._log.seek(0)
+            said = self._log.read()[-3000:]
+            raise SystemExit(f"{self._process.args}: ended with {ended}\n{said}")
         return json.loads(line)
 
 
@@ -320,12 +336,12 @@ def elsewhere(config: VotingConfig, lengths: list[int]) -> dict[str, Elsewhere]:
     }
     asked = (
         ("vllm", config.vllm, opening),
-        ("llama_cpp", config.llama_cpp, opening | {"model": config.gguf}),
+        ("llama_cpp", config.llama_cpp, opening | {"model": str(Path(config.gguf).resolve())}),
     )
     return {
         name: Elsewhere(python, RIVALS / f"{name}_votes.py", told)
         for name, python, told in asked
-        if python
+        if Path(python).exists()
     }
 
 
@@ -345,7 +361,8 @@ def measure(config: VotingConfig) -> dict[str, object]:
         with_engine(engine, prompts[:1], Sampling(num_samples=2, max_tokens=2))
     others = elsewhere(config, [len(ids) for ids in encoded])
     for name, other in others.items():
-        ways[name] = lambda other=other: other.run(encoded, sampling)
+        given = encoded if name == "vllm" else encoded[: config.rival_comparisons]
+        ways[name] = lambda other=other, given=given: other.run(given, sampling)
     runs: dict[str, list[Run]] = {name: [] for name in ways}
     rates: dict[str, list[float]] = {dtype: [] for dtype in config.dtypes}
     for _ in range(config.repeats):
@@ -413,6 +430,7 @@ def result(
             # What the threads would have taken, had each had a core to itself.
             "fraction_of_processor_time": work.seconds / (busiest / config.threads),
         },
+        "not_there": [name for name in ("vllm", "llama_cpp") if name not in rivals],
         "runs": {name: [asdict(run) for run in found] for name, found in runs.items()},
         "prompt_tokens": lengths,
         "machine": machine(config.threads) | versions,

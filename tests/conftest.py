@@ -72,7 +72,7 @@ def tokenizer(family: str):
     return FAMILIES[family]()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_tokenizer():
     """Of one named family, or of a template and special tokens of the test's own."""
 

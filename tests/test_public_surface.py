@@ -28,12 +28,15 @@ HEAVY_ENGINES = {
     "decoding.py",
     "drawing.py",
     "keys_and_values.py",
+    "local.py",
+    "invariant_products.py",
     "partial_attention.py",
     "plain_decoder.py",
     "shared_prefix.py",
     "transformers.py",
+    "vllm.py",
 }
-"""Files of the engine that runs a model in this process."""
+"""Files of the engines that run a model in this process."""
 
 LIGHT = (
     "jurist",

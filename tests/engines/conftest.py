@@ -1,7 +1,7 @@
 """A server on loopback that answers, byte by byte, whatever a test tells it to."""
 
 import asyncio
-import importlib
+import importlib.util
 import json
 import ssl
 import threading
@@ -192,3 +192,33 @@ def two_workers(worker_engines):
     """Two processes with a scripted engine each; jobs are small, so that both have work."""
     with open_workers(worker_engines.scripted, 2, job_size=4) as workers:
         yield workers
+
+
+@pytest.fixture(scope="session")
+def random_vllm(make_tokenizer, tmp_path_factory: pytest.TempPathFactory):
+    """vLLM with a random model that writes bytes."""
+    if importlib.util.find_spec("vllm") is None:  # Importing it would set it up its own way.
+        pytest.skip("vLLM is not installed here; see make test-vllm")
+    import torch
+    from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM
+
+    from jurist.engines.vllm import VllmEngine
+
+    folder = tmp_path_factory.mktemp("random-model")
+    tokenizer = make_tokenizer("chatml")
+    tokenizer.save_pretrained(folder)
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=64,
+        intermediate_size=48,
+        num_hidden_layers=2,
+        num_attention_heads=2,  # 32 wide: vLLM's attention on a processor knows few widths.
+        num_key_value_heads=1,
+        max_position_embeddings=512,
+    )
+    model = LlamaForCausalLM(config)
+    # A random model ends a reply at a random byte now and then.
+    model.generation_config = GenerationConfig(eos_token_id=list(range(32, 48)), pad_token_id=0)
+    model.save_pretrained(folder)
+    return VllmEngine.load(folder, kv_cache_memory_bytes=2**28, enforce_eager=True)

@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -146,7 +146,11 @@ def transformers(request: pytest.FixtureRequest, folder: Path) -> Engine:
     return TransformersEngine(model, tokenizer, fingerprint="tiny")
 
 
-ENGINES: list[Callable[[pytest.FixtureRequest, Path], Engine]] = [
+def vllm(request: pytest.FixtureRequest, folder: Path) -> Engine:
+    return request.getfixturevalue("random_vllm")
+
+
+ENGINES = [
     scripted,
     cached,
     cached_with_half_there,
@@ -157,6 +161,8 @@ ENGINES: list[Callable[[pytest.FixtureRequest, Path], Engine]] = [
     workers,
     cached_workers,
     transformers,
+    # Needs an environment of its own; see `make test-vllm`.
+    pytest.param(vllm, marks=pytest.mark.slow),
 ]
 
 

@@ -138,7 +138,8 @@ class TestDeath:
             sys.path.insert(0, sys.argv[1])
             import worker_engines
             from jurist.engines.workers import Processes
-            print(*Processes(worker_engines.scripted, 2).process_ids, flush=True)
+            processes = Processes(worker_engines.scripted, 2)  # Kept: they end when it goes.
+            print(*processes.process_ids, flush=True)
             time.sleep(600)
             """
         )
@@ -150,8 +151,9 @@ class TestDeath:
         ) as process:
             assert process.stdout is not None
             workers = [int(number) for number in process.stdout.readline().split()]
-            assert len(workers) == 2 and all(map(is_alive, workers))
+            alive = [is_alive(worker) for worker in workers]
             process.kill()
+        assert alive == [True, True]
         for worker in workers:
             while is_alive(worker):  # ends by itself, or this test by its time limit
                 time.sleep(0.01)

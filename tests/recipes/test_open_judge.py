@@ -1,5 +1,6 @@
 """A model's name is made into the judge it was trained to be."""
 
+import importlib.util
 import json
 import shutil
 
@@ -190,5 +191,29 @@ def test_a_scalar_model_is_asked_in_no_format(tmp_path):
     with (
         pytest.raises(ConfigError, match="a scalar reward model has no format"),
         open_with(config, tmp_path),
+    ):
+        pass
+
+
+def test_vllm_runs_no_model_behind_a_server():
+    with pytest.raises(ConfigError, match="--engine vllm runs the model in this process, and --ba"):
+        JudgeConfig(model="m", base_url="http://127.0.0.1:1/v1", engine="vllm")
+
+
+def test_vllm_reads_no_scalar_model(tmp_path):
+    (tmp_path / "jurist.json").write_text('{"kind": "scalar"}')
+    config = JudgeConfig(model=str(tmp_path), engine="vllm")
+    with (
+        pytest.raises(ConfigError, match="is read by transformers, asked for --engine vllm"),
+        open_judge(config, seed=0, store=tmp_path / "s.sqlite"),
+    ):
+        pass
+
+
+@pytest.mark.skipif(importlib.util.find_spec("vllm") is not None, reason="vLLM is installed here")
+def test_without_vllm_the_way_to_get_it_is_said(tmp_path):
+    with (
+        pytest.raises(ConfigError, match="vLLM, which is not installed here"),
+        open_judge(JudgeConfig(model=str(BASE), engine="vllm"), seed=0, store=tmp_path / "s"),
     ):
         pass

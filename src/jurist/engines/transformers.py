@@ -16,13 +16,13 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from jurist.digest import digest
 from jurist.engines.base import sample_seed
-from jurist.engines.decoding import Decoder, Ended, decode
+from jurist.engines.decoding import Decoder, decode
 from jurist.engines.drawing import draw, follow, uniforms
 from jurist.engines.invariant_products import PackedProducts, packable
+from jurist.engines.local import Gathering, completion, refuse_too_long, refuse_unlike
 from jurist.engines.plain_decoder import PlainDecoder
 from jurist.engines.schedule import Schedule, Start
 from jurist.engines.shared_prefix import SharedPrefixDecoder, supported
-from jurist.errors import DataError
 from jurist.models.chat import encode_prompt, encode_text, stop_ids
 from jurist.models.load import Dtype, load_causal, load_tokenizer, weights_fingerprint
 from jurist.progress import progress
@@ -117,8 +117,7 @@ class TransformersEngine:
         choice = partial(draw, temperature=sampling.temperature, top_p=sampling.top_p)
         sizes = [[sampling.max_tokens] * sampling.num_samples] * len(prompts)
         schedule, decoder = self._plan(encoded, sizes, cautious=enough is not None)
-        pending: list[dict[int, Completion]] = [{} for _ in prompts]
-        found: list[list[Completion]] = [[] for _ in prompts]
+        gathering = Gathering(len(prompts), enough)
         with progress("sampling", len(prompts) * sampling.num_samples, "replies") as advance:
             for ended in decode(
                 decoder,
@@ -129,16 +128,17 @@ class TransformersEngine:
                 stops=sorted(self.stops),
                 device=self.model.device,
             ):
-                i, one = ended.prompt, self._completion(ended, len(encoded[ended.prompt]))
-                pending[i][ended.sample] = one
-                over = False
-                while not over and len(found[i]) in pending[i]:
-                    found[i].append(pending[i].pop(len(found[i])))
-                    over = enough is not None and enough(found[i])
-                if over:
-                    schedule.stop(i)
+                one = completion(
+                    self.tokenizer,
+                    ended.tokens,
+                    stopped=ended.stopped,
+                    logp=ended.logp,
+                    num_prompt_tokens=len(encoded[ended.prompt]),
+                )
+                if gathering.add(ended.prompt, ended.sample, one):
+                    schedule.stop(ended.prompt)
                 advance(1)
-        return found
+        return gathering.found
 
     def score(
         self, prompts: Sequence[Conversation], continuations: Sequence[Sequence[str]]
@@ -150,11 +150,7 @@ class TransformersEngine:
         """
         encoded = [encode_prompt(self.tokenizer, prompt) for prompt in prompts]
         replies = [[encode_text(self.tokenizer, text) for text in texts] for texts in continuations]
-        if len(replies) != len(encoded):
-            raise ValueError(
-                f"score was given {len(encoded)} prompts and continuations of {len(replies)}; it "
-                f"takes a list of continuations for each prompt"
-            )
+        refuse_unlike(encoded, replies)
         self._refuse_too_long(encoded, max((len(ids) for row in replies for ids in row), default=0))
         # No tokens are certain.
         found = [[0.0] * len(row) for row in replies]
@@ -192,30 +188,10 @@ class TransformersEngine:
         whole = [[n + size for size in row] for n, row in zip(lengths, sizes, strict=True)]
         return plan([0] * len(lengths), whole), PlainDecoder(self.model)
 
-    def _completion(self, ended: Ended, num_prompt_tokens: int) -> Completion:
-        written = ended.tokens[:-1] if ended.stopped else ended.tokens
-        text: Any = self.tokenizer.decode(written, clean_up_tokenization_spaces=False)
-        return Completion(
-            text=text,
-            finish_reason="stop" if ended.stopped else "length",
-            num_tokens=len(ended.tokens),
-            num_prompt_tokens=num_prompt_tokens,
-            logp=ended.logp,
-        )
-
     def _refuse_too_long(self, encoded: Sequence[list[int]], room: int) -> None:
         context = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
-        if context is None:
-            return
-        offences = [(len(ids), i) for i, ids in enumerate(encoded) if len(ids) + room > context]
-        if offences:
-            tokens, place = max(offences)
-            raise DataError(
-                f"{len(offences)} of {len(encoded)} prompts do not fit the model's context of "
-                f"{context} tokens with a reply of up to {room}: the longest, number {place}, has "
-                f"{tokens}; leave those pairs out, lower --max-tokens, or use a model with a "
-                f"longer context"
-            )
+        if context is not None:
+            refuse_too_long(encoded, room, context)
 
 
 def _vocabulary(model: PreTrainedModel) -> int:

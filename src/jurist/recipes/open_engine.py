@@ -5,10 +5,17 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING, Literal
 
 from jurist.engines.base import Engine
 from jurist.engines.cached import CHUNK_SIZE
 from jurist.errors import ConfigError
+
+if TYPE_CHECKING:
+    from jurist.engines.transformers import TransformersEngine
+    from jurist.engines.vllm import VllmEngine
+
+EngineName = Literal["transformers", "vllm"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,16 +45,16 @@ class ProcessesConfig:
 
 
 @contextmanager
-def open_engine(model: str, *, bf16: bool, processes: ProcessesConfig) -> Generator[Engine]:
+def open_engine(
+    model: str, *, bf16: bool, processes: ProcessesConfig, name: EngineName = "transformers"
+) -> Generator[Engine]:
     """Load a local model, in as many processes as wanted.
 
     Raises:
-        ConfigError: If there is no such model, or Ray is wanted and not there.
+        ConfigError: If there is no such model, or Ray or vLLM is wanted and not there.
         EngineError: If a process died before it was ready.
     """
-    from jurist.engines.transformers import TransformersEngine
-
-    load = partial(TransformersEngine.load, model, dtype="bfloat16" if bf16 else "float32")
+    load = partial(_engine(name).load, model, dtype="bfloat16" if bf16 else "float32")
     if processes.ray:
         from jurist.engines.ray import open_actors
 
@@ -61,6 +68,16 @@ def open_engine(model: str, *, bf16: bool, processes: ProcessesConfig) -> Genera
             yield engine
     else:
         yield load()
+
+
+def _engine(name: EngineName) -> "type[TransformersEngine | VllmEngine]":
+    if name == "vllm":
+        from jurist.engines.vllm import VllmEngine
+
+        return VllmEngine
+    from jurist.engines.transformers import TransformersEngine
+
+    return TransformersEngine
 
 
 def visible_gpus() -> list[str]:

