@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from jurist.recipes.evaluate import finish, show
 from jurist.recipes.open_judge import JudgeConfig
+from jurist.recipes.processes import in_all_processes
 from jurist.recipes.run import open_run, stopwatch
 from jurist.recipes.sets import DataConfig, read_sets
 from jurist.training.config import TrainingConfig
@@ -47,7 +48,8 @@ def bradley_terry(config: BradleyTerryConfig) -> "Results":
         with stopwatch(run, "train"):
             from jurist.training import train_scalar
 
-            train_scalar(
+            in_all_processes(
+                train_scalar,
                 config.model,
                 [preference for preference in sets.train if not preference.tie],
                 config.training,

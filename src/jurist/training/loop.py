@@ -221,7 +221,7 @@ class _Loop:
         self.optimizer.zero_grad(set_to_none=True)
         return values, tokens
 
-    def _autocast(self) -> AbstractContextManager[None]:
+    def _autocast(self) -> torch.autocast:
         # Sharded weights are put together for one use; their bfloat16 copies are not to outlive it.
         return torch.autocast(
             self.accelerator.device.type,

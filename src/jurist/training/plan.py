@@ -130,7 +130,7 @@ def micro_batches(
 
 
 def share_of(rows: Sequence[Item], process: int, num_processes: int) -> Sequence[Item]:
-    """The rows that one of several processes computes: one piece, since neighbours share prompts."""
+    """The rows one of several processes computes: in one piece, since neighbours share prompts."""
     return _even(rows, num_processes)[process]
 
 

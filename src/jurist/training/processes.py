@@ -107,7 +107,8 @@ def spread(reader: BatchReader, accelerator: Accelerator) -> Module:
     """
     if not is_sharded(accelerator):
         return cast(Module, accelerator.prepare_model(reader))
-    blocks = set(cast(Any, reader.base)._no_split_modules or ())
+    named: Any = reader.base._no_split_modules
+    blocks: set[str] = set(named or ())
     asked = set(filter(None, os.environ.get("FSDP_TRANSFORMER_CLS_TO_WRAP", "").split(",")))
     if asked - blocks:
         raise ConfigError(
