@@ -181,7 +181,7 @@ def test_a_sharded_run_that_is_killed_goes_on_in_two_processes_or_in_one(start, 
     ("changes", "said"),
     [
         (("--train", "nowhere.jsonl"), "nowhere.jsonl"),
-        (("--max-length", 3), "WHAT"),
+        (("--max-length", 3), "Raise --max-length"),
     ],
     ids=["before", "while-training"],
 )

@@ -13,11 +13,14 @@ import torch
 from safetensors.torch import load_file
 
 from jurist.data import write_preferences
+from jurist.errors import ConfigError
 from jurist.rationales import write_rows
 from jurist.training.metrics import read_metrics
+from jurist.training.processes import is_sharded, make_accelerator
 
 PROCESS_JOB = Path(__file__).with_name("process_job.py")
 JOB = Path(__file__).with_name("training_job.py")
+SHARDED = {"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2"}
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
 
 
@@ -153,3 +156,34 @@ def expect_same(case: str, one: Path, two: Path) -> None:
             atol=of_weights,
             msg=lambda text, name=name: f"{case}, {name}: {text}",
         )
+
+
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        ({"ACCELERATE_USE_DEEPSPEED": "true"}, "use FSDP2, or no sharding"),
+        ({"ACCELERATE_USE_MEGATRON_LM": "true"}, "use FSDP2, or no sharding"),
+        ({"ACCELERATE_USE_PARALLELISM_CONFIG": "true"}, "only data is shared out"),
+        ({"ACCELERATE_MIXED_PRECISION": "bf16"}, "give jurist --bf16"),
+        ({"ACCELERATE_GRADIENT_ACCUMULATION_STEPS": "4"}, "--micro-batch-tokens"),
+        ({"ACCELERATE_USE_FSDP": "true"}, "FSDP version 1 is not supported: set fsdp_version to 2"),
+        ({**SHARDED, "FSDP_OFFLOAD_PARAMS": "true"}, "set it to false"),
+        ({**SHARDED, "FSDP_ACTIVATION_CHECKPOINTING": "true"}, "--gradient-checkpointing"),
+        ({**SHARDED, "FSDP_AUTO_WRAP_POLICY": "SIZE_BASED_WRAP"}, "as the model names them"),
+        ({**SHARDED, "FSDP_IGNORED_MODULES": "lm_head"}, "all weights are sharded"),
+    ],
+    ids=lambda value: next(reversed(value)) if isinstance(value, dict) else "",
+)
+def test_what_a_launcher_asks_for_and_would_not_get_is_refused(monkeypatch, environment, said):
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigError, match=said):
+        make_accelerator()
+
+
+def test_fsdp_of_one_process_shards_nothing(monkeypatch):
+    for name, value in SHARDED.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("FSDP_CPU_RAM_EFFICIENT_LOADING", "true")
+    assert not is_sharded(make_accelerator())
+    assert os.environ["FSDP_CPU_RAM_EFFICIENT_LOADING"] == "false", "every process reads weights"

@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
-from typing import Any, cast
+from typing import cast
 
 import torch
 from accelerate import Accelerator
@@ -107,8 +107,7 @@ def spread(reader: BatchReader, accelerator: Accelerator) -> Module:
     """
     if not is_sharded(accelerator):
         return cast(Module, accelerator.prepare_model(reader))
-    named: Any = reader.base._no_split_modules
-    blocks: set[str] = set(named or ())
+    blocks: set[str] = set(getattr(reader.base, "_no_split_modules", None) or ())
     asked = set(filter(None, os.environ.get("FSDP_TRANSFORMER_CLS_TO_WRAP", "").split(",")))
     if asked - blocks:
         raise ConfigError(
