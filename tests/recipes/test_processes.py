@@ -28,7 +28,6 @@ ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "OMP_WAIT_POLICY": "PASSIVE",
     "HF_HUB_OFFLINE": "1",
-    "ACCELERATE_USE_CPU": "true",
     "GLOO_SOCKET_IFNAME": "lo",
     "COLUMNS": "200",
 }

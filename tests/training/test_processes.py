@@ -109,14 +109,13 @@ def launch(*command: object, sharded: bool, **environment: str) -> str:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     # `accelerate launch --cpu` starts one process whatever it is asked for; this starts two of them
-    # through the launcher of several devices, and each finds that it is to use the CPU.
+    # through the launcher of several devices, and each finds that there is none.
     return run(
         *("-m", "accelerate.commands.launch", "--num_processes", 2),
         *(("--use_fsdp", "--fsdp_version", 2) if sharded else ("--multi_gpu",)),
         *("--num_machines", 1, "--mixed_precision", "no", "--dynamo_backend", "no"),
         *("--main_process_ip", "127.0.0.1", "--main_process_port", port),
         *command,
-        ACCELERATE_USE_CPU="true",
         GLOO_SOCKET_IFNAME="lo",
         **environment,
     )
@@ -178,6 +177,14 @@ def test_what_a_launcher_asks_for_and_would_not_get_is_refused(monkeypatch, envi
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(ConfigError, match=said):
+        make_accelerator()
+
+
+def test_processes_that_do_not_find_one_another_are_refused(monkeypatch):
+    make_accelerator()  # Or the next one would wait for the second process.
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("LOCAL_RANK", "0")
+    with pytest.raises(ConfigError, match="2 processes were launched, and accelerate finds 1"):
         make_accelerator()
 
 

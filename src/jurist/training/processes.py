@@ -66,10 +66,20 @@ def make_accelerator() -> Accelerator:
         # With this, transformers would leave the weights out that a process reads; here every
         # process reads them and keeps its slice.
         os.environ["FSDP_CPU_RAM_EFFICIENT_LOADING"] = "false"
-    # Mixed precision is asked of torch by the loop: an Accelerator's own is fixed per process.
-    return Accelerator(
-        mixed_precision="no", kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)]
+    launched = int(os.environ.get("WORLD_SIZE", "1")) if "LOCAL_RANK" in os.environ else 1
+    accelerator = Accelerator(
+        # Asked of torch by the loop: an Accelerator's own is fixed per process.
+        mixed_precision="no",
+        # Not told so, processes launched on CPUs would each take themselves for the only one.
+        cpu=launched > 1 and not torch.cuda.is_available(),
+        kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)],
     )
+    if accelerator.num_processes != launched:
+        raise ConfigError(
+            f"{launched} processes were launched, and accelerate finds "
+            f"{accelerator.num_processes}; launch with `accelerate launch` or `torchrun`"
+        )
+    return accelerator
 
 
 def _asked_for_fsdp() -> bool:
