@@ -5,6 +5,8 @@ python -m benchmarks.training      tokens per second of each method's training
 python -m benchmarks.against_trl   training on long prompts, against TRL; names below
 python -m benchmarks.voting        votes per second on long prompts, against generate and others
 python -m benchmarks.adaptive      early stopping, on the world that ships
+python -m benchmarks.http_100k     the HTTP engine at 100,000 comparisons, and under kill -9
+python -m benchmarks.workers       two worker processes, or Ray actors, against one
 python -m benchmarks.habits        what of a gain on the chains world is habit
 python -m benchmarks.tuning        learning rates, on validation pairs (about 30 minutes)
 python -m benchmarks.robustness    STaR-DPO on three seeds and a few bases (about 35 minutes)
@@ -20,6 +22,8 @@ PROGRAMS = {
     "sft-8": ("benchmarks.against_trl", "--name", "sft-8"),
     "bradley-terry": ("benchmarks.against_trl", "--name", "bradley-terry"),
     "adaptive": ("benchmarks.adaptive",),
+    "http-100k": ("benchmarks.http_100k",),
+    "workers": ("benchmarks.workers",),
 }
 """Module and flags of each benchmark that is run by name. Its last line is one JSON object."""
 

@@ -16,7 +16,7 @@ from jurist.recipes.doctor import run_doctor
 from jurist.recipes.evaluate import run_evaluate
 from jurist.recipes.genrm import run_genrm
 from jurist.recipes.judge import run_judge
-from jurist.recipes.processes import help_main_process, is_helper, leading
+from jurist.recipes.launch import help_main_process, is_helper, leading
 from jurist.recipes.quickstart import run_quickstart
 from jurist.recipes.rerun import run_rerun
 from jurist.recipes.star_dpo import run_star_dpo
@@ -61,8 +61,6 @@ def main() -> None:
         format="%(message)s",
         handlers=[RichHandler(console=console, show_path=False, show_level=False, show_time=False)],
     )
-    # It has a line for every request, of which a run makes thousands.
-    logging.getLogger("httpx2").setLevel(logging.WARNING)
     try:
         if is_helper():
             help_main_process()

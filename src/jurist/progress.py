@@ -28,6 +28,13 @@ class _RateColumn(ProgressColumn):
 
 
 _bars: Progress | None = None
+_silent = False
+
+
+def silence() -> None:
+    """Show nothing from now on: for a process whose work another one shows."""
+    global _silent
+    _silent = True
 
 
 @contextmanager
@@ -42,7 +49,9 @@ def progress(description: str, total: int, unit: str) -> Generator[Callable[[int
     Yields:
         A function to call with the number of units just finished. Blocks may be nested.
     """
-    if sys.stderr.isatty():
+    if _silent:
+        yield lambda count: None
+    elif sys.stderr.isatty():
         yield from _bar(description, total, unit)
     else:
         yield from _lines(description, total, unit)

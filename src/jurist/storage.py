@@ -7,6 +7,7 @@ import socket
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from jurist.errors import ConfigError, StoreError
 
@@ -33,8 +34,11 @@ def make_directory(path: Path) -> Path:
     return path
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all, durably, by renaming a temporary file.
+@contextmanager
+def replacing(path: Path) -> Generator[BinaryIO]:
+    """A file that appears as `path`, whole and durable, when the block ends well, or not at all.
+
+    It is written beside `path`, and renamed.
 
     Raises:
         StoreError: If it cannot be written. An older file of that name is then still whole.
@@ -44,15 +48,21 @@ def write_bytes(path: Path, content: bytes) -> None:
     with storing(path):
         try:
             with temporary.open("wb") as file:
-                file.write(content)
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, path)
-        except OSError:
+        except BaseException:
             with suppress(OSError):
                 temporary.unlink()
             raise
     sync_directory(path.parent)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all; see `replacing`."""
+    with replacing(path) as file:
+        file.write(content)
 
 
 def write_text(path: Path, content: str) -> None:

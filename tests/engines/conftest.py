@@ -1,15 +1,19 @@
 """A server on loopback that answers, byte by byte, whatever a test tells it to."""
 
 import asyncio
+import importlib
 import json
+import ssl
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
 from jurist.engines.openai import OpenAIEngine
 from jurist.engines.patience import Clock, Patience
+from jurist.engines.workers import open_workers
 
 
 @dataclass
@@ -33,6 +37,7 @@ class Served:
     url: str
     requests: list[Request] = field(default_factory=list)
     most_at_once: int = 0
+    num_connections: int = 0
 
 
 class Loopback:
@@ -44,13 +49,14 @@ class Loopback:
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
 
-    def serve(self, script: Script) -> Served:
+    def serve(self, script: Script, tls: ssl.SSLContext | None = None) -> Served:
         """Answer every request with what the script returns, or let it write for itself."""
         served = Served(url="")
         busy = 0
 
         async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             nonlocal busy
+            served.num_connections += 1
             try:
                 while head := await reader.readuntil(b"\r\n\r\n"):
                     lines = head.decode().split("\r\n")
@@ -78,12 +84,12 @@ class Loopback:
                 writer.close()
 
         async def start() -> int:
-            server = await asyncio.start_server(handle, "127.0.0.1", 0)
+            server = await asyncio.start_server(handle, "127.0.0.1", 0, ssl=tls)
             self._servers.append(server)
             return server.sockets[0].getsockname()[1]
 
         port = asyncio.run_coroutine_threadsafe(start(), self._loop).result()
-        served.url = f"http://127.0.0.1:{port}/v1"
+        served.url = f"http{'s' if tls else ''}://127.0.0.1:{port}/v1"
         return served
 
     def stop(self) -> None:
@@ -171,3 +177,18 @@ def engine_for(loopback: Loopback, waits: Waits, key: str):
         return engine, served
 
     return make
+
+
+@pytest.fixture(scope="session")
+def worker_engines():
+    """The module of engines that both this process and its workers import."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(Path(__file__).parent)
+        yield importlib.import_module("worker_engines")
+
+
+@pytest.fixture(scope="session")
+def two_workers(worker_engines):
+    """Two processes with a scripted engine each; jobs are small, so that both have work."""
+    with open_workers(worker_engines.scripted, 2, job_size=4) as workers:
+        yield workers

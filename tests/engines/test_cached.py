@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jurist.engines import Cached, LogprobEngine, ScriptedEngine
+from jurist.engines.base import Delivery
 from jurist.engines.store import write_ahead
 from jurist.errors import ConfigError, StoreError
 from jurist.types import Completion, Conversation, Enough, Sampling, user
@@ -411,3 +412,29 @@ def integrity(path: Path) -> str:
     (found,) = connection.execute("PRAGMA integrity_check").fetchone()
     connection.close()
     return found
+
+
+class Silent:
+    """Streams, and leaves the last sample out."""
+
+    fingerprint = "silent"
+
+    def generate(self, prompts, sampling, enough=None):
+        raise AssertionError("an engine that streams is asked to stream")
+
+    def stream(self, prompts, sampling, enough, deliver):
+        reply = Completion(text="said", finish_reason="stop")
+        for item in range(len(prompts)):
+            for sample in range(sampling.num_samples - (item == len(prompts) - 1)):
+                deliver([Delivery(item, sampling.first_index + sample, reply)])
+
+    def stream_scores(self, prompts, continuations, deliver):
+        raise AssertionError("not asked")
+
+
+def test_an_engine_that_streams_and_leaves_a_sample_out_is_a_mistake(tmp_path):
+    with (
+        Cached(Silent(), tmp_path / "store.sqlite") as cached,
+        pytest.raises(ValueError, match="did not deliver them all"),
+    ):
+        cached.generate([user("a"), user("b")], Sampling(num_samples=2))

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from jurist.engines import Cached, Engine, LogprobEngine, ScriptedEngine
+from jurist.engines.base import Delivery, gathered, gathered_scores
 from jurist.engines.openai import OpenAIEngine
 from jurist.types import Completion, Conversation, Message, Sampling, user
 
@@ -72,6 +73,56 @@ def served(request: pytest.FixtureRequest, folder: Path) -> Engine:
     return OpenAIEngine(loopback.serve(script).url, "m", logprobs=True)
 
 
+class Backwards:
+    """Streams what another engine says, the last first."""
+
+    def __init__(self, engine: ScriptedEngine):
+        self.engine = engine
+        self.fingerprint = engine.fingerprint
+
+    def generate(self, prompts, sampling, enough=None):
+        return gathered(self, prompts, sampling, enough)
+
+    def score(self, prompts, continuations):
+        return gathered_scores(self, prompts, continuations)
+
+    def stream(self, prompts, sampling, enough, deliver):
+        lists = self.engine.generate(prompts, sampling, enough)
+        for item in reversed(range(len(prompts))):
+            for place in reversed(range(len(lists[item]))):
+                deliver([Delivery(item, sampling.first_index + place, lists[item][place])])
+
+    def stream_scores(self, prompts, continuations, deliver):
+        rows = list(enumerate(self.engine.score(prompts, continuations)))
+        deliver(rows[::-1])
+
+
+def streamed(request: pytest.FixtureRequest, folder: Path) -> Engine:
+    return Backwards(ScriptedEngine(words, likelihood))
+
+
+def cached_streamed(request: pytest.FixtureRequest, folder: Path) -> Engine:
+    engine = Cached(streamed(request, folder), folder / "streamed.sqlite")
+    request.addfinalizer(engine.close)
+    return engine
+
+
+def cached_served(request: pytest.FixtureRequest, folder: Path) -> Engine:
+    engine = Cached(served(request, folder), folder / "served.sqlite")
+    request.addfinalizer(engine.close)
+    return engine
+
+
+def workers(request: pytest.FixtureRequest, folder: Path) -> Engine:
+    return request.getfixturevalue("two_workers")
+
+
+def cached_workers(request: pytest.FixtureRequest, folder: Path) -> Engine:
+    engine = Cached(workers(request, folder), folder / "workers.sqlite")
+    request.addfinalizer(engine.close)
+    return engine
+
+
 def transformers(request: pytest.FixtureRequest, folder: Path) -> Engine:
     import torch
     from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM
@@ -99,7 +150,12 @@ ENGINES: list[Callable[[pytest.FixtureRequest, Path], Engine]] = [
     scripted,
     cached,
     cached_with_half_there,
+    streamed,
+    cached_streamed,
     served,
+    cached_served,
+    workers,
+    cached_workers,
     transformers,
 ]
 

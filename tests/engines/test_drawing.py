@@ -41,6 +41,19 @@ def test_top_p_draws_from_the_fewest_tokens_that_hold_so_much():
     assert drawn(torch.zeros(1, 2), 0.999999, top_p=0.5) == drawn(torch.zeros(1, 2), 0, top_p=0.5)
 
 
+def test_which_of_equal_tokens_are_in_the_nucleus_does_not_depend_on_other_rows():
+    """A flat row needs all tokens sorted, a peaked one does not: side by side neither changes."""
+    peaked = torch.zeros(1, 4_000)
+    peaked[0, :3] = 10.0  # So that some 500 of the others are in.
+    flat = torch.zeros(1, 4_000)
+    at = torch.linspace(0, 0.999, 40, dtype=torch.float64)
+    for row in (peaked, flat):
+        alone = draw(row.expand(40, -1), at, temperature=1.0, top_p=0.95)
+        both = torch.cat((row, peaked, flat)).repeat(40, 1)
+        beside = draw(both, at.repeat_interleave(3), temperature=1.0, top_p=0.95)
+        assert torch.equal(beside[0][::3], alone[0]) and torch.equal(beside[1][::3], alone[1])
+
+
 def test_top_p_smaller_than_any_probability_still_leaves_the_likeliest():
     assert drawn(torch.zeros(1, 7), 0.999999, top_p=1e-9) in range(7)
 

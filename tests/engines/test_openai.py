@@ -7,9 +7,11 @@ import math
 
 import pytest
 
+from jurist.engines import Cached
 from jurist.engines.openai import OpenAIEngine
 from jurist.engines.patience import Patience
-from jurist.errors import ConfigError, DataError, EngineError, JuristError
+from jurist.engines.store import AnswerStore
+from jurist.errors import ConfigError, DataError, EngineError, JuristError, StoreError
 from jurist.types import Completion, Message, Sampling, user
 
 NO_ANSWER = Completion(text="", finish_reason="error")
@@ -111,6 +113,68 @@ class TestRequest:
             return ask(engine)
 
         assert asyncio.run(notebook())[0].text == "ok"
+
+
+class TestKept:
+    """What `Cached` keeps of an engine that hands over completion by completion."""
+
+    def test_works_inside_a_running_event_loop(self, engine_for, loopback, tmp_path):
+        engine, served = engine_for(lambda _: loopback.chat("ok"))
+
+        async def notebook() -> list[list[Completion]]:
+            return cached.generate([user("Hello?")], Sampling(num_samples=3))
+
+        with Cached(engine, tmp_path / "store.sqlite") as cached:
+            for _ in range(2):
+                assert [reply.text for reply in asyncio.run(notebook())[0]] == ["ok"] * 3
+        assert len(served.requests) == 3
+
+    def test_what_got_no_answer_is_asked_again_and_nothing_else(
+        self, engine_for, loopback, tmp_path
+    ):
+        healthy = False
+
+        def script(request):
+            bad = request.body["messages"][0]["content"] == "bad" and not healthy
+            return loopback.reply(500, {}) if bad else loopback.chat("good")
+
+        engine, served = engine_for(script, Patience(max_retries=0))
+        prompts = [user("a"), user("bad"), user("b")]
+        with Cached(engine, tmp_path / "store.sqlite") as cached:
+            first = cached.generate(prompts, Sampling())
+            healthy = True
+            again = cached.generate(prompts, Sampling())
+        assert [replies[0].finish_reason for replies in first] == ["stop", "error", "stop"]
+        assert [replies[0].text for replies in again] == ["good"] * 3
+        assert len(served.requests) == 4
+
+    def test_what_came_before_an_error_stays(self, engine_for, loopback, tmp_path):
+        engine, served = engine_for(
+            lambda request: (
+                loopback.chat() if request.number < 7 else loopback.reply(401, {"error": "no"})
+            ),
+            max_concurrency=1,
+        )
+        prompts = [user(str(number)) for number in range(20)]
+        with Cached(engine, tmp_path / "store.sqlite") as cached:
+            for _ in range(2):
+                with pytest.raises(EngineError, match="401"):
+                    cached.generate(prompts, Sampling())
+            assert cached.misses == 7
+        # Seven answered and one refused, then one refused.
+        assert len(served.requests) == 9
+
+    def test_what_cannot_be_kept_ends_the_call(self, engine_for, loopback, tmp_path, monkeypatch):
+        engine, served = engine_for(lambda _: loopback.chat(), max_concurrency=2)
+
+        def full(*_):
+            raise StoreError("the disk is full")
+
+        with Cached(engine, tmp_path / "store.sqlite") as cached:
+            monkeypatch.setattr(AnswerStore, "keep_completions", full)
+            with pytest.raises(StoreError, match="the disk is full"):
+                cached.generate([user(str(number)) for number in range(50)], Sampling())
+        assert len(served.requests) <= 4
 
 
 class TestSampling:

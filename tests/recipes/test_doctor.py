@@ -52,6 +52,13 @@ def test_extras_are_listed_by_name_and_by_the_command_that_installs_them(lacking
     assert "pip install 'jurist[parquet]'" in said
 
 
+def test_an_extra_that_only_a_flag_needs_is_no_fault(lacking):
+    lacking("ray")
+    (found,) = (finding for finding in examine() if finding.what == "extra [ray]")
+    assert found.found == "without ray; for --ray: pip install 'jurist[ray]'"
+    assert found.advice == ""
+
+
 def test_without_torch_the_accelerator_is_not_looked_for(lacking):
     lacking("torch")
     found = {finding.what: finding for finding in examine()}

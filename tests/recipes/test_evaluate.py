@@ -9,10 +9,14 @@ import threading
 
 import pytest
 
+from jurist import judges
 from jurist.data import write_preferences
+from jurist.digest import derive_seed
 from jurist.engines import ScriptedEngine
 from jurist.engines import openai as served
 from jurist.errors import ConfigError, DataError
+from jurist.recipes import evaluate as recipe
+from jurist.recipes import open_judge as open_judge_recipe
 from jurist.recipes.evaluate import EvaluateConfig, evaluate, run_evaluate
 from jurist.recipes.open_judge import JudgeConfig, VotingConfig
 from jurist.worlds import preferences
@@ -27,7 +31,7 @@ class Server:
         self.asked = 0
         self.says = "[[A]]"
 
-    def engine(self, *_):
+    def engine(self, *_, **__):
         return ScriptedEngine(self.reply)
 
     def reply(self, prompt, index):
@@ -101,7 +105,7 @@ def test_a_finished_evaluation_opens_no_model_when_run_again(tmp_path, pairs, se
     before = evaluate(config(pairs, run))
     asked = server.asked
 
-    def unreachable(*_):
+    def unreachable(*_, **__):
         raise AssertionError("a finished evaluation asked for its model")
 
     monkeypatch.setattr(served, "OpenAIEngine", unreachable)
@@ -123,6 +127,61 @@ def test_a_second_test_set_is_all_that_a_killed_evaluation_still_judges(tmp_path
     results = evaluate(both)
     assert server.asked == 3 * 2 * 2
     assert [row.split for row in results.rows] == ["pairs", "other"]
+
+
+def test_a_set_is_judged_in_parts_and_comes_out_the_same(tmp_path, pairs, server, monkeypatch):
+    whole = evaluate(config(pairs, tmp_path / "whole"))
+    sizes = []
+    pairwise = judges.PairwiseJudge.__call__
+
+    def judge(self, comparisons):
+        sizes.append(len(comparisons))
+        return pairwise(self, comparisons)
+
+    monkeypatch.setattr(judges.PairwiseJudge, "__call__", judge)
+    monkeypatch.setattr(recipe, "PART_SIZE", 4)
+    parts = evaluate(config(pairs, tmp_path / "parts"))
+    assert sizes == [8, 4]  # both orders of four, then of the two that are left
+    kept = [tmp_path / run / "judgements" / "pairs.jsonl.gz" for run in ("whole", "parts")]
+    assert kept[0].read_bytes() == kept[1].read_bytes()
+    assert parts.rows[0].agreement == whole.rows[0].agreement
+
+
+@pytest.mark.parametrize(
+    ("voting", "calls"),
+    [
+        (VotingConfig(votes=6), 3),
+        (VotingConfig(votes=6, stop_at=0.1), 3),
+        (VotingConfig(votes=6, mean_votes=3.0), 1),
+    ],
+    ids=["all", "adaptive", "budgeted"],
+)
+def test_parts_change_no_verdict_and_a_budget_is_spent_over_the_whole_set(
+    tmp_path, pairs, monkeypatch, voting, calls
+):
+    engine = ScriptedEngine(lambda prompt, index: f"[[{'AAB'[derive_seed(prompt, index) % 3]}]]")
+    monkeypatch.setattr(served, "OpenAIEngine", lambda *_, **__: engine)
+    num_calls = []
+    make = open_judge_recipe.OpenJudge
+
+    def counting(*, judge, **rest):
+        def counted(comparisons):
+            num_calls.append(len(comparisons))
+            return judge(comparisons)
+
+        return make(judge=counted, **rest)
+
+    monkeypatch.setattr(open_judge_recipe, "OpenJudge", counting)
+    judge = JudgeConfig(model="m", base_url="http://scripted", voting=voting)
+    kept = []
+    for size in (100, 2):
+        num_calls.clear()
+        monkeypatch.setattr(recipe, "PART_SIZE", size)
+        run = tmp_path / str(size)
+        evaluate(EvaluateConfig(judge=judge, test=(str(pairs),), output=run))
+        kept.append((run / "judgements" / "pairs.jsonl.gz").read_bytes())
+    assert kept[0] == kept[1]
+    assert len(num_calls) == calls
 
 
 @pytest.mark.parametrize(("allowed", "code"), [(1.0, 0), (0.99, 1), (0.0, 1)])

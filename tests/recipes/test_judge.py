@@ -111,7 +111,7 @@ def scripted(monkeypatch):
         asked.append(prompt)
         return prefers_the_xs(prompt, index)
 
-    monkeypatch.setattr(served, "OpenAIEngine", lambda *_: ScriptedEngine(reply))
+    monkeypatch.setattr(served, "OpenAIEngine", lambda *_, **__: ScriptedEngine(reply))
     return asked
 
 

@@ -133,7 +133,7 @@ def open_with(config, tmp_path):
 
 def test_a_served_model_is_asked_in_both_orders(tmp_path, monkeypatch):
     monkeypatch.setattr(
-        served, "OpenAIEngine", lambda *_: ScriptedEngine(lambda prompt, index: "[[A]]")
+        served, "OpenAIEngine", lambda *_, **__: ScriptedEngine(lambda prompt, index: "[[A]]")
     )
     config = JudgeConfig(model="m", base_url="http://x", voting=VotingConfig(votes=3))
     (pair,) = preferences("in_distribution", "test", num=1, seed=0)
@@ -154,7 +154,7 @@ class SamplesOnly:
 
 
 def test_a_direct_format_needs_log_probabilities(tmp_path, monkeypatch):
-    monkeypatch.setattr(served, "OpenAIEngine", lambda *_: SamplesOnly())
+    monkeypatch.setattr(served, "OpenAIEngine", lambda *_, **__: SamplesOnly())
     config = JudgeConfig(model="m", base_url="http://x", format="direct")
     with (
         pytest.raises(ConfigError, match=r"no log-probabilities.*--format pairwise"),
@@ -165,7 +165,7 @@ def test_a_direct_format_needs_log_probabilities(tmp_path, monkeypatch):
 
 def test_a_direct_format_with_them_gives_one_judgement_an_order(tmp_path, monkeypatch):
     engine = ScriptedEngine(lambda *_: "", logp=lambda prompt, text: -float(len(text)))
-    monkeypatch.setattr(served, "OpenAIEngine", lambda *_: engine)
+    monkeypatch.setattr(served, "OpenAIEngine", lambda *_, **__: engine)
     config = JudgeConfig(model="m", base_url="http://x", format="direct")
     (pair,) = preferences("in_distribution", "test", num=1, seed=0)
     with open_with(config, tmp_path) as opened:

@@ -1,207 +1,152 @@
-"""Recipes in two processes of one launcher: one runs the recipe, the other helps it train."""
+"""Judging in several processes: the same verdicts, and nothing lost when the run is killed."""
 
 import os
 import shutil
-import signal
-import socket
 import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import torch
-from safetensors.torch import load_file
 
-from jurist.recipes.open_judge import VotingConfig
-from jurist.recipes.sets import DataConfig
-from jurist.recipes.star import StarConfig
-from jurist.recipes.star_dpo import StarDPOConfig, star_dpo
-from jurist.training.config import TrainingConfig
-from jurist.training.metrics import read_metrics
-from jurist.worlds import BASE
+from jurist.data import write_preferences
+from jurist.engines.cached import CHUNK_SIZE
+from jurist.errors import ConfigError
+from jurist.recipes.open_engine import ProcessesConfig, visible_gpus
+from jurist.recipes.open_judge import JudgeConfig, open_judge
+from jurist.worlds import BASE, preferences
 
-ENVIRONMENT = {
-    **os.environ,
-    "OMP_NUM_THREADS": "1",
-    "OMP_WAIT_POLICY": "PASSIVE",
-    "HF_HUB_OFFLINE": "1",
-    "GLOO_SOCKET_IFNAME": "lo",
-    "COLUMNS": "200",
-}
-
-Launch = Callable[..., "subprocess.Popen[str]"]
+ARGUMENTS = ("--votes", "4", "--max-tokens", "64")
 
 
-def launched(*arguments: object, sharded: bool) -> list[str]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    kind = ("--use_fsdp", "--fsdp_version", 2) if sharded else ("--multi_gpu",)
-    command = [
-        *(sys.executable, "-m", "accelerate.commands.launch", "--num_processes", 2, *kind),
-        *("--num_machines", 1, "--mixed_precision", "no", "--dynamo_backend", "no"),
-        *("--main_process_ip", "127.0.0.1", "--main_process_port", port),
-        *("-m", "jurist", *arguments),
-    ]
-    return [str(word) for word in command]
+def verdicts(run: Path) -> bytes:
+    return (run / "verdicts.jsonl").read_bytes()
+
+
+def assert_same(run: Path, expected: Path) -> None:
+    """Same verdicts, and same completions but for the last digits of a log-probability, which a
+    batch may change."""
+    assert verdicts(run) == verdicts(expected)
+    (found, logps), (wanted, like) = stored(run), stored(expected)
+    assert found == wanted
+    assert logps == pytest.approx(like, abs=1e-4)
+
+
+def stored(run: Path) -> tuple[list[tuple[object, ...]], list[float]]:
+    with sqlite3.connect(run / "completions.sqlite") as store:
+        query = "SELECT key, text, finish_reason, num_tokens, logp FROM completions ORDER BY key"
+        rows = store.execute(query).fetchall()
+    return [row[:-1] for row in rows], [row[-1] for row in rows]
 
 
 @pytest.fixture
-def start(request) -> Launch:
-    """Start a command; whatever it started is gone when the test ends."""
-    started: list[subprocess.Popen[str]] = []
-
-    def run(command: list[str], folder: Path) -> "subprocess.Popen[str]":
-        process = subprocess.Popen(
-            command,
-            cwd=folder,
-            env=ENVIRONMENT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-        started.append(process)
-        return process
-
-    yield run
-    for process in started:
-        kill(process)
-        process.stdout.close()
+def pairs(tmp_path):
+    path = tmp_path / "pairs.jsonl"
+    write_preferences(path, preferences("in_distribution", "test", num=40, seed=0))
+    return path
 
 
-def kill(process: "subprocess.Popen[str]") -> None:
-    """Kill a launcher, and what it started: its children are in sessions of their own."""
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-    for pid in [*children.read_text().split(), process.pid] if process.poll() is None else []:
-        os.kill(int(pid), signal.SIGKILL)
-    process.wait()
+SMALL_CHUNKS = """
+from jurist.recipes import open_engine
+open_engine.CHUNK_SIZE = 40
+from jurist.cli import main
+main()
+"""
 
 
-def end(process: "subprocess.Popen[str]", status: int = 0) -> str:
-    output, _ = process.communicate(timeout=280)
-    assert process.returncode == status, output
+def judging(pairs: Path, output: Path, *more: str) -> subprocess.Popen[str]:
+    arguments = ["judge", "--model", BASE, "--pairs", pairs, "--output", output, *ARGUMENTS, *more]
+    return subprocess.Popen(
+        [sys.executable, "-c", SMALL_CHUNKS, *map(str, arguments)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+
+
+def judged(pairs: Path, output: Path, *more: str) -> Path:
+    with judging(pairs, output, *more) as process:
+        _, said = process.communicate()
+    assert process.returncode == 0, said
     return output
 
 
-def arguments(world: Path, epochs: int) -> list[object]:
-    return [
-        *("star-dpo", "--model", BASE, "--train", world / "train.jsonl"),
-        *("--test", world / "test.jsonl", "--output", "run", "--rounds", 2, "--num-samples", 4),
-        *("--votes", 2, "--max-tokens", 64, "--epochs", epochs, "--batch-size", 3),
-        *("--learning-rate", 3e-5, "--checkpoint-every", 2, "--seed", 3),
-    ]
+def test_two_workers_judge_as_one_process_does_and_so_does_a_run_that_was_killed(tmp_path, pairs):
+    alone = judged(pairs, tmp_path / "alone")
+    workers = judged(pairs, tmp_path / "workers", "--workers", "2")
+    assert_same(workers, alone)
+
+    killed = tmp_path / "killed"
+    with judging(pairs, killed, "--workers", "2") as process:
+        while process.poll() is None and num_kept(killed) == 0:
+            time.sleep(0.005)
+        process.kill()
+    # One of four chunks, or a little more: it was killed in the middle.
+    assert 0 < num_kept(killed) < 40 * 2 * 4
+    shutil.copytree(killed, tmp_path / "alone after")
+    # What is decoded together is the same as if it had not been killed, so every digit is.
+    assert stored(judged(pairs, killed, "--workers", "2")) == stored(workers)
+    assert verdicts(killed) == verdicts(workers)
+    # How many workers there are is no part of what was asked for: one may go on alone.
+    assert_same(judged(pairs, tmp_path / "alone after"), alone)
 
 
-def completions(run: Path) -> list[tuple[object, ...]]:
-    """What was sampled. Neither keys, which name weights to the bit, nor log-probabilities."""
-    with sqlite3.connect(run / "completions.sqlite") as store:
-        rows = store.execute("SELECT * FROM completions").fetchall()
-    return sorted(row[1:5] for row in rows)
+def num_kept(run: Path) -> int:
+    try:
+        with sqlite3.connect(f"file:{run / 'completions.sqlite'}?mode=ro", uri=True) as store:
+            return store.execute("SELECT count(*) FROM completions").fetchone()[0]
+    except sqlite3.OperationalError:
+        return 0
 
 
-def expect_same_run(one: Path, other: Path, *, of_weights: float) -> None:
-    """That two runs sampled and judged the same, and trained the same up to rounding.
-
-    AdamW divides by the size of gradients, so that in many steps the rounding of those near 0 may
-    come to a few learning rates in a weight.
-    """
-    assert {path.name for path in one.iterdir()} == {path.name for path in other.iterdir()}
-    assert completions(one) == completions(other)
-    for name in ("round-1", "round-2"):
-        for file in ("rows.jsonl.gz", "traces.json"):
-            assert (one / name / file).read_bytes() == (other / name / file).read_bytes()
-        folders = [run / name / "checkpoint" for run in (one, other)]
-        lines = [read_metrics(folder / "metrics.jsonl") for folder in folders]
-        assert [line["step"] for line in lines[0]] == [line["step"] for line in lines[1]]
-        for metric in ("train/loss", "train/grad_norm"):
-            torch.testing.assert_close(
-                *(torch.tensor([line[metric] for line in found]) for found in lines),
-                rtol=1e-4,
-                atol=1e-6,
-            )
-        weights = [load_file(folder / "model.safetensors") for folder in folders]
-        for key, tensor in weights[0].items():
-            torch.testing.assert_close(tensor, weights[1][key], rtol=0, atol=of_weights)
-
-
-def run_alone(world: Path, run: Path, epochs: int) -> None:
-    """The run of `arguments`, in this process."""
-    star_dpo(
-        StarDPOConfig(
-            model=str(BASE),
-            output=run,
-            data=DataConfig(train=str(world / "train.jsonl"), test=(str(world / "test.jsonl"),)),
-            star=StarConfig(rounds=2, num_samples=4),
-            training=TrainingConfig(
-                epochs=epochs, batch_size=3, learning_rate=3e-5, checkpoint_every=2
-            ),
-            voting=VotingConfig(votes=2, max_tokens=64),
-            seed=3,
+@pytest.mark.slow
+def test_actors_judge_as_one_process_does(tmp_path, pairs, jurist):
+    pytest.importorskip("ray", reason="Ray is not installed: pip install 'jurist[ray]'")
+    for name, more in (("alone", ()), ("actors", ("--ray", "--workers", "2"))):
+        done = jurist(
+            *("judge", "--model", BASE, "--pairs", pairs, "--output", tmp_path / name),
+            *ARGUMENTS,
+            *more,
         )
-    )
+        assert done.returncode == 0, done.stderr
+    assert_same(tmp_path / "actors", tmp_path / "alone")
 
 
-def test_star_dpo_in_two_processes_samples_once_and_trains_as_in_one(start, world, tmp_path):
-    run_alone(world, tmp_path / "one", epochs=2)
-    said = end(start(launched(*arguments(world, epochs=2), sharded=True), tmp_path))
-    assert said.count("report: ") == 1
-    expect_same_run(tmp_path / "run", tmp_path / "one", of_weights=1e-5)
+def open_with(config: JudgeConfig, tmp_path: Path):
+    return open_judge(config, seed=0, store=tmp_path / "completions.sqlite")
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-def test_a_sharded_run_that_is_killed_goes_on_in_two_processes_or_in_one(start, world, tmp_path):
-    # Enough steps that the kill comes in the middle of them.
-    run_alone(world, tmp_path / "one", epochs=20)
-    two, alone = tmp_path / "two", tmp_path / "alone"
-    two.mkdir()
-    killed = start(launched(*arguments(world, epochs=20), sharded=True), two)
-    while killed.poll() is None and not list(two.glob("run/round-*/checkpoint.training/step-*")):
-        time.sleep(0.002)
-    kill(killed)
-    assert list(two.glob("run/round-*/checkpoint.training/step-*")), "killed while it trained"
-    shutil.copytree(two, alone)
-    said = end(start(launched(*arguments(world, epochs=20), sharded=True), two))
-    assert "going on after step" in said
-    expect_same_run(two / "run", tmp_path / "one", of_weights=1e-4)
-    said = end(
-        start([sys.executable, "-m", "jurist", *map(str, arguments(world, epochs=20))], alone)
-    )
-    assert "going on after step" in said
-    expect_same_run(alone / "run", tmp_path / "one", of_weights=1e-4)
+def test_settings_that_would_do_nothing_are_refused(tmp_path):
+    with pytest.raises(ConfigError, match="--workers must be at least 1"):
+        ProcessesConfig(workers=0)
+    with pytest.raises(ConfigError, match="--max-concurrency must be at least 1"):
+        JudgeConfig(model="m", max_concurrency=0)
+    for processes in (ProcessesConfig(workers=2), ProcessesConfig(ray=True)):
+        with pytest.raises(ConfigError, match=r"--workers and --ray are for a model that runs"):
+            JudgeConfig(model="m", base_url="http://h/v1", processes=processes)
+        (tmp_path / "jurist.json").write_text('{"kind": "scalar"}')
+        config = JudgeConfig(model=str(tmp_path), processes=processes)
+        with (
+            pytest.raises(ConfigError, match="scalar reward model runs in this process"),
+            open_with(config, tmp_path),
+        ):
+            pass
 
 
-@pytest.mark.slow
+def test_more_workers_are_given_more_to_do_at_a_time():
+    sizes = [ProcessesConfig(workers=num).chunk_size for num in (1, 2, 5)]
+    assert sizes == [CHUNK_SIZE, 2 * CHUNK_SIZE, 5 * CHUNK_SIZE]
+
+
 @pytest.mark.parametrize(
-    ("changes", "said"),
-    [
-        (("--train", "nowhere.jsonl"), "nowhere.jsonl"),
-        (("--max-length", 3), "Raise --max-length"),
-    ],
-    ids=["before", "while-training"],
+    ("named", "num", "visible"),
+    [("", 0, []), ("", 2, ["0", "1"]), ("3,5", 2, ["3", "5"]), ("3,5", 1, ["3"])],
 )
-def test_an_error_ends_both_processes_and_is_told_once(start, world, tmp_path, changes, said):
-    command = ["genrm", "--model", BASE, "--train", world / "train.jsonl", "--output", "run"]
-    command += ["--test", world / "test.jsonl"]
-    told = end(start(launched(*command, *changes, sharded=False), tmp_path), status=1)
-    assert told.count("jurist: ") == 1, told
-    assert said in told
+def test_gpus_are_named_as_they_are_to_this_process(monkeypatch, named, num, visible):
+    import torch
 
-
-@pytest.mark.slow
-def test_helpers_wait_for_longer_than_any_sampling_takes(start, tmp_path):
-    job = tmp_path / "job.py"
-    job.write_text(
-        "import torch\n"
-        "from jurist.recipes import processes\n"
-        "group = processes._meet()\n"
-        "print(group._get_backend(torch.device('cpu')).options._timeout.days)\n",
-        "utf-8",
-    )
-    command = launched(sharded=False)
-    told = end(start([*command[:-2], str(job)], tmp_path))
-    assert told.split() == ["365", "365"], told
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: num)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", named)
+    assert visible_gpus() == visible

@@ -25,7 +25,7 @@ def asked(monkeypatch):
         prompts.append(prompt)
         return ("[[A]]", "[[B]]", "hm")[derive_seed(prompt, index) % 3]
 
-    monkeypatch.setattr(served, "OpenAIEngine", lambda *_: ScriptedEngine(reply))
+    monkeypatch.setattr(served, "OpenAIEngine", lambda *_, **__: ScriptedEngine(reply))
     return prompts
 
 

@@ -12,6 +12,7 @@ import pytest
 from jurist.errors import ConfigError, StoreError
 from jurist.recipes import run as run_module
 from jurist.recipes.evaluate import EvaluateConfig
+from jurist.recipes.open_engine import ProcessesConfig
 from jurist.recipes.open_judge import JudgeConfig, VotingConfig
 from jurist.recipes.run import (
     environment_facts,
@@ -20,6 +21,8 @@ from jurist.recipes.run import (
     seconds_spent,
     stopwatch,
 )
+
+PROCESSES = (ProcessesConfig(workers=2), ProcessesConfig(ray=True))
 
 
 def config(output, **changes):
@@ -44,6 +47,20 @@ def test_the_same_settings_go_on_and_leave_the_config_as_it_was(tmp_path):
         with open_run("evaluate", config(tmp_path)):
             kept = (tmp_path / "config.json").stat().st_mtime_ns
     assert (tmp_path / "config.json").stat().st_mtime_ns == kept
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"max_concurrency": 64}, *({"processes": one} for one in PROCESSES)],
+    ids=["concurrency", "workers", "ray"],
+)
+def test_a_run_may_go_on_faster_or_slower(tmp_path, changes):
+    before = config(tmp_path)
+    with open_run("evaluate", before) as run:
+        (run / "judgements").mkdir()
+    after = dataclasses.replace(before, judge=dataclasses.replace(before.judge, **changes))
+    with open_run("evaluate", after) as run:
+        assert (run / "judgements").exists()
 
 
 def test_a_run_of_another_recipe_is_refused(tmp_path):

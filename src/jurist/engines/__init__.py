@@ -4,8 +4,8 @@
 library that takes its time to load.
 """
 
-from jurist.engines.base import Engine, LogprobEngine, sample_seed
+from jurist.engines.base import Engine, LogprobEngine, StreamingEngine, sample_seed
 from jurist.engines.cached import Cached
 from jurist.engines.scripted import ScriptedEngine
 
-__all__ = ["Cached", "Engine", "LogprobEngine", "ScriptedEngine", "sample_seed"]
+__all__ = ["Cached", "Engine", "LogprobEngine", "ScriptedEngine", "StreamingEngine", "sample_seed"]

@@ -1,7 +1,7 @@
 """The interfaces between this package and whatever runs a model."""
 
-from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from jurist.digest import derive_seed
 from jurist.types import Completion, Conversation, Enough, Sampling
@@ -75,6 +75,95 @@ class LogprobEngine(Protocol):
             EngineError: The model could not be reached, or does not tell log-probabilities.
         """
         ...
+
+
+class Delivery(NamedTuple):
+    """One completion on its way from an engine to whoever asked."""
+
+    item: int
+    """Which of the call's prompts it replies to."""
+
+    sample: int
+    """Index of the sample."""
+
+    completion: Completion
+
+
+Deliver: TypeAlias = Callable[[Sequence[Delivery]], None]
+"""Takes completions as they are done, in any order. What it raises ends the call."""
+
+DeliverScores: TypeAlias = Callable[[Sequence[tuple[int, list[float]]]], None]
+"""Takes items of a call with their scores as they are done, in any order."""
+
+
+@runtime_checkable
+class StreamingEngine(Protocol):
+    """An engine that hands its answers over one by one, so that a crash loses those in flight only.
+
+    Only for one whose answers do not depend on what else is asked in the call, such as a server's:
+    after a crash the call for what is missing is another call. A model that decodes what is asked
+    together as a batch is no such engine, for a batch changes the last digits.
+
+    Each of the two methods does what its namesake in `Engine` and `LogprobEngine` does, with the
+    same errors, and returns when everything was handed over.
+    """
+
+    @property
+    def fingerprint(self) -> str:
+        """As in `Engine`."""
+        ...
+
+    def stream(
+        self,
+        prompts: Sequence[Conversation],
+        sampling: Sampling,
+        enough: Enough | None,
+        deliver: Deliver,
+    ) -> None:
+        """Sample replies to each prompt, and deliver each as soon as it is there."""
+        ...
+
+    def stream_scores(
+        self,
+        prompts: Sequence[Conversation],
+        continuations: Sequence[Sequence[str]],
+        deliver: DeliverScores,
+    ) -> None:
+        """Score the continuations of each prompt, and deliver those of a prompt together."""
+        ...
+
+
+def gathered(
+    engine: StreamingEngine,
+    prompts: Sequence[Conversation],
+    sampling: Sampling,
+    enough: Enough | None,
+) -> list[list[Completion]]:
+    """What `Engine.generate` returns, of an engine that streams."""
+    found: list[dict[int, Completion]] = [{} for _ in prompts]
+
+    def deliver(deliveries: Sequence[Delivery]) -> None:
+        for item, index, completion in deliveries:
+            found[item][index] = completion
+
+    engine.stream(prompts, sampling, enough, deliver)
+    return [[samples[index] for index in sorted(samples)] for samples in found]
+
+
+def gathered_scores(
+    engine: StreamingEngine,
+    prompts: Sequence[Conversation],
+    continuations: Sequence[Sequence[str]],
+) -> list[list[float]]:
+    """What `LogprobEngine.score` returns, of an engine that streams."""
+    found: list[list[float]] = [[] for _ in prompts]
+
+    def deliver(scored: Sequence[tuple[int, list[float]]]) -> None:
+        for item, logps in scored:
+            found[item] = logps
+
+    engine.stream_scores(prompts, continuations, deliver)
+    return found
 
 
 def sample_seed(seed: int, prompt: Conversation, index: int) -> int:

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Final, Self, TypeVar
 
 from jurist.digest import digest
-from jurist.engines.base import Engine, LogprobEngine
+from jurist.engines.base import Delivery, Engine, LogprobEngine, StreamingEngine
 from jurist.engines.store import SCHEMA_VERSION, AnswerStore
 from jurist.progress import progress
 from jurist.types import Completion, Conversation, Enough, Sampling
@@ -48,7 +48,8 @@ class Cached:
     prompt, what matters of the sampling (temperature, top_p, max_tokens, seed) and its own index.
     So 8 samples asked for after 4 cost 4, and equal prompts in one call are asked once. Work goes
     in chunks, each committed when done: a run that is killed loses at most one chunk, and goes on
-    where it stood when it is run again.
+    where it stood when it is run again, with the same batches as if it had not been killed. Of a
+    `StreamingEngine` each completion is committed when it comes, and only those in flight are lost.
 
     A reply with finish_reason "error" is not kept, for the next run may fare better. A "refused"
     one is kept like any answer: were it asked for again until the model gives in, every resumed
@@ -63,7 +64,7 @@ class Cached:
     Args:
         engine: The engine to ask.
         path: The SQLite file. It is created if it is not there.
-        chunk_size: Completions asked for at a time; positive.
+        chunk_size: Completions asked for at a time, of an engine that does not stream; positive.
 
     Raises:
         ConfigError: Another process holds the file.
@@ -147,6 +148,12 @@ class Cached:
         alike: dict[tuple[int, int, bool], list[_Gap]] = {}
         for gap in gaps:
             alike.setdefault((gap.first_index, gap.count, gap.stoppable), []).append(gap)
+        engine = self._engine
+        if isinstance(engine, StreamingEngine):
+            for (first_index, count, stoppable), group in alike.items():
+                wanted = replace(sampling, first_index=first_index, num_samples=count)
+                self._receive(engine, group, wanted, enough if stoppable else None)
+            return
         total = sum(gap.count for gap in gaps)
         with progress("sampling", total, "completions") as advance:
             for (first_index, count, stoppable), group in alike.items():
@@ -174,6 +181,34 @@ class Cached:
                     keep.append((_key(gap.asked.name, index), reply))
         self._store.keep_completions(keep)
         self.misses += sum(map(len, lists))
+
+    def _receive(
+        self,
+        engine: StreamingEngine,
+        gaps: Sequence[_Gap],
+        wanted: Sampling,
+        enough: Enough | None,
+    ) -> None:
+        """Keep what a streaming engine delivers, delivery by delivery."""
+
+        def deliver(deliveries: Sequence[Delivery]) -> None:
+            self._store.keep_completions(
+                (_key(gaps[item].asked.name, index), completion)
+                for item, index, completion in deliveries
+                if completion.finish_reason != "error"
+            )
+            for item, index, completion in deliveries:
+                gaps[item].asked.found[index] = completion
+            self.misses += len(deliveries)
+
+        engine.stream([gap.asked.prompt for gap in gaps], wanted, enough, deliver)
+        for gap in gaps:
+            least = gap.count if enough is None else 1
+            if not all(gap.first_index + i in gap.asked.found for i in range(least)):
+                raise ValueError(
+                    f"{self.fingerprint}: the engine was asked for {wanted.num_samples} "
+                    f"completions of each of {len(gaps)} prompts and did not deliver them all"
+                )
 
 
 class _CachedLogprobs(Cached):
@@ -218,6 +253,9 @@ class _CachedLogprobs(Cached):
         assert isinstance(engine, LogprobEngine)
         if not missing:
             return
+        if isinstance(engine, StreamingEngine):
+            self._receive_scores(engine, missing, logps)
+            return
         total = sum(len(gaps) for _, gaps in missing)
         with progress("scoring", total, "continuations") as advance:
             for chunk in _chunks(missing, lambda item: len(item[1]), self._chunk_size):
@@ -233,6 +271,29 @@ class _CachedLogprobs(Cached):
                 logps.update(fresh)
                 self.misses += len(fresh)
                 advance(len(fresh))
+
+    def _receive_scores(
+        self,
+        engine: StreamingEngine,
+        missing: list[tuple[Conversation, dict[str, bytes]]],
+        logps: dict[bytes, float],
+    ) -> None:
+        """Keep what a streaming engine delivers, delivery by delivery."""
+
+        def deliver(scored: Sequence[tuple[int, list[float]]]) -> None:
+            fresh = {
+                key: logp
+                for item, row in scored
+                for key, logp in zip(missing[item][1].values(), row, strict=True)
+            }
+            self._store.keep_scores(
+                (key, logp) for key, logp in fresh.items() if not math.isnan(logp)
+            )
+            logps.update(fresh)
+            self.misses += len(fresh)
+
+        prompts = [prompt for prompt, _ in missing]
+        engine.stream_scores(prompts, [[*gaps] for _, gaps in missing], deliver)
 
 
 def _key(name: str, index: int) -> bytes:

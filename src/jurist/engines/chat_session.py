@@ -1,4 +1,9 @@
-"""Asking a chat server over HTTP: connections, deadlines, retries, and which refusals are final."""
+"""Asking a chat server over HTTP: connections, deadlines, retries, and which refusals are final.
+
+Requests go through the connections of httpx2's own transport layer, httpcore2, one at a time each.
+The client and the pool above them would take most of the time before a fast server, for what is not
+wanted here (redirects, cookies, proxies); `benchmarks/http_100k.py` measures it.
+"""
 
 import asyncio
 import logging
@@ -9,8 +14,10 @@ from collections.abc import Awaitable, Callable, Iterable
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
+import httpcore2
 import httpx2
 
+import jurist
 from jurist.engines.chat_api import (
     Dialect,
     Json,
@@ -89,18 +96,25 @@ class ChatSession:
         self._in_a_row = 0
         self._failures: Counter[str] = Counter()
         key = os.environ.get(key_name, "")
-        self._client = httpx2.AsyncClient(
-            headers={
-                "Content-Type": "application/json",
-                # What is compressed can grow a thousandfold in memory.
-                "Accept-Encoding": "identity",
-                **({"Authorization": f"Bearer {key}"} if key else {}),
-            },
-            timeout=httpx2.Timeout(None, connect=patience.connect_seconds),
-            limits=httpx2.Limits(max_connections=max_concurrency),
-            follow_redirects=False,
-            trust_env=False,
+        address = httpx2.URL(self._url)
+        self._target = httpcore2.URL(
+            scheme=address.raw_scheme,
+            host=address.raw_host,
+            port=address.port,
+            target=address.raw_path,
         )
+        self._headers = [
+            (b"Host", address.netloc),
+            (b"User-Agent", f"jurist/{jurist.__version__}".encode()),
+            (b"Accept", b"application/json"),
+            (b"Content-Type", b"application/json"),
+            # What is compressed can grow a thousandfold in memory.
+            (b"Accept-Encoding", b"identity"),
+            *([(b"Authorization", f"Bearer {key}".encode())] if key else []),
+        ]
+        # Made once, for to read the certificates takes longer than many a reply.
+        self._tls = httpx2.create_ssl_context() if address.scheme == "https" else None
+        self._idle: list[httpcore2.AsyncHTTPConnection] = []
 
     async def __aenter__(self) -> Self:
         return self
@@ -111,7 +125,8 @@ class ChatSession:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await self._client.aclose()
+        for connection in self._idle:
+            await connection.aclose()
         if self._failures:
             logger.warning(
                 "%s: %d of %d requests got no answer: %s",
@@ -201,30 +216,54 @@ class ChatSession:
 
     async def _attempt(self, body: bytes, subject: Callable[[], str]) -> Json:
         """One request and its whole reply."""
+        request = httpcore2.Request(
+            b"POST",
+            self._target,
+            headers=[*self._headers, (b"Content-Length", b"%d" % len(body))],
+            content=body,
+            extensions={"timeout": {"connect": self._patience.connect_seconds}},
+        )
+        connection = await self._connection()
         try:
-            async with (
-                asyncio.timeout(self._patience.attempt_seconds),
-                self._client.stream("POST", self._url, content=body) as response,
-            ):
-                self._reached = True
-                content = await self._content(response)
-        except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
+            async with asyncio.timeout(self._patience.attempt_seconds):
+                response = await connection.handle_async_request(request)
+                try:
+                    self._reached = True
+                    content = await self._content(response)
+                finally:
+                    await response.aclose()
+        except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:
             raise _Retry(_named(error), unreachable=True) from error
         except TimeoutError as error:
             limit = f"{self._patience.attempt_seconds:g} s"
             raise _Retry(f"no whole reply within {limit}") from error
-        except httpx2.TransportError as error:
+        except (httpcore2.NetworkError, httpcore2.ProtocolError) as error:
             raise _Retry(_named(error)) from error
-        if response.status_code == 200:
+        finally:
+            if connection.is_idle():
+                self._idle.append(connection)
+            else:
+                await connection.aclose()
+        if response.status == 200:
             return parse_object(content)
         raise self._refusal(response, content, body, subject)
 
-    async def _content(self, response: httpx2.Response) -> bytes:
-        encoding = response.headers.get("Content-Encoding", "identity")
+    async def _connection(self) -> httpcore2.AsyncHTTPConnection:
+        """A connection that nobody uses, and that the server has not closed or spoken into."""
+        while self._idle:
+            # The one used last is the likeliest to be open still.
+            connection = self._idle.pop()
+            if not connection.has_expired():
+                return connection
+            await connection.aclose()
+        return httpcore2.AsyncHTTPConnection(self._target.origin, ssl_context=self._tls)
+
+    async def _content(self, response: httpcore2.Response) -> bytes:
+        encoding = _header(response, b"content-encoding") or "identity"
         if encoding.lower() != "identity":
             raise _Failed(f"the reply is compressed ({encoding}) though none was asked for")
         content = bytearray()
-        parts = response.aiter_raw()
+        parts = response.aiter_stream()
         silence = self._patience.silence_seconds
         while True:
             try:
@@ -238,14 +277,14 @@ class ChatSession:
                 raise _Failed(f"the reply is longer than {MAX_REPLY_BYTES} bytes")
 
     def _refusal(
-        self, response: httpx2.Response, content: bytes, body: bytes, subject: Callable[[], str]
+        self, response: httpcore2.Response, content: bytes, body: bytes, subject: Callable[[], str]
     ) -> Exception:
         """What a reply with another status than 200 means."""
-        status = response.status_code
+        status = response.status
         said = self._without_key(error_message(content))
         shown = f"HTTP {status}" + (f" ({said})" if said else "")
         if 300 <= status < 400:
-            target = self._without_key(response.headers.get("Location", "nowhere"))
+            target = self._without_key(_header(response, b"location") or "nowhere")
             return EngineError(
                 f"{self._url}: {shown}: redirects to {target!r}, and is not followed; give the "
                 f"final address as base_url"
@@ -253,7 +292,7 @@ class ChatSession:
         if status in _FATAL or "insufficient_quota" in said:
             return EngineError(f"{self._url}: {shown}; {self._advice(status)}")
         if status in _RETRIED or status >= 500:
-            header = response.headers.get("Retry-After")
+            header = _header(response, b"retry-after")
             return _Retry(shown, wait=retry_after_seconds(header, self._clock.now()))
         if about_context(said):
             return DataError(
@@ -284,3 +323,10 @@ class ChatSession:
 
 def _named(error: Exception) -> str:
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+def _header(response: httpcore2.Response, name: bytes) -> str | None:
+    """The first header of that name, given in lower case; None if there is none."""
+    found = (value for key, value in response.headers if key.lower() == name)
+    value = next(found, None)
+    return None if value is None else value.decode("latin-1")

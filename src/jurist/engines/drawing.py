@@ -132,14 +132,26 @@ def _chunk_sums(weights: Tensor) -> Tensor:
 
 
 def _nucleus(weights: Tensor, total: Tensor, top_p: float) -> Tensor:
-    """Weights with all but the nucleus set to 0 (Holtzman et al. 2020). Shape: [B, V]."""
-    enough = top_p * total[:, None]
+    """Weights with all but the nucleus set to 0 (Holtzman et al. 2020). Shape: [B, V].
+
+    Where tokens of one weight lie on its edge, which of them are in depends on the row alone.
+    """
+    enough = top_p * total
+    nucleus = torch.zeros_like(weights)
     common = min(COMMON_TOKENS, weights.shape[-1])
     likeliest, tokens = weights.topk(common, dim=-1)
-    before = likeliest.double().cumsum(-1)
-    if common < weights.shape[-1] and bool((before[:, -1:] < enough).any()):
-        likeliest, tokens = weights.sort(dim=-1, descending=True)
-        before = likeliest.double().cumsum(-1)
+    nucleus.scatter_(-1, tokens, _kept(likeliest, enough))
+    if common < weights.shape[-1]:
+        wide = (likeliest.double().sum(-1) < enough).nonzero()[:, 0]
+        if len(wide):
+            likeliest, tokens = weights[wide].sort(dim=-1, descending=True)
+            kept = _kept(likeliest, enough[wide])
+            nucleus[wide] = torch.zeros_like(kept).scatter_(-1, tokens, kept)
+    return nucleus
+
+
+def _kept(likeliest: Tensor, enough: Tensor) -> Tensor:
+    """Weights in descending order, with all but those in the nucleus set to 0."""
+    before = likeliest.double().cumsum(-1) - likeliest
     # A token is in if those before it do not hold enough yet; so the first always is.
-    kept = torch.where(before - likeliest < enough, likeliest, 0.0)
-    return torch.zeros_like(weights).scatter_(-1, tokens, kept)
+    return torch.where(before < enough[:, None], likeliest, 0.0)

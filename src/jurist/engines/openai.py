@@ -4,13 +4,21 @@ import asyncio
 import logging
 import math
 import os
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Generic, TypeVar
 from urllib.parse import urlsplit
 
 import httpx2
 
-from jurist.engines.base import sample_seed
+from jurist.engines.base import (
+    Deliver,
+    DeliverScores,
+    Delivery,
+    gathered,
+    gathered_scores,
+    sample_seed,
+)
 from jurist.engines.chat_api import (
     TOP_LOGPROBS,
     Dialect,
@@ -26,6 +34,8 @@ from jurist.progress import progress
 from jurist.types import Completion, Conversation, Enough, Sampling
 
 _NO_ANSWER = Completion(text="", finish_reason="error")
+
+_Item = TypeVar("_Item")
 
 logger = logging.getLogger(__name__)
 
@@ -103,7 +113,17 @@ class OpenAIEngine:
         sampling: Sampling,
         enough: Enough | None = None,
     ) -> list[list[Completion]]:
-        """Sample replies to each prompt.
+        """Sample replies to each prompt; see `stream`."""
+        return gathered(self, prompts, sampling, enough)
+
+    def stream(
+        self,
+        prompts: Sequence[Conversation],
+        sampling: Sampling,
+        enough: Enough | None,
+        deliver: Deliver,
+    ) -> None:
+        """Sample replies to each prompt, and deliver each when it is there.
 
         With `enough`, the samples of a prompt are asked for one after the other, so that none is
         paid for in vain; prompts still go side by side.
@@ -113,25 +133,33 @@ class OpenAIEngine:
             EngineError: The server cannot be reached, refuses the caller, or fails all the time.
         """
         indices = range(sampling.first_index, sampling.first_index + sampling.num_samples)
-        samples: list[dict[int, Completion]] = [{} for _ in prompts]
+        variety = _Variety()
+        out: _Outbox[Delivery] = _Outbox(deliver)
+
+        async def sample(session: ChatSession, item: int, index: int) -> Completion:
+            prompt = prompts[item]
+            answer = await session.ask(
+                lambda: request_body(
+                    self.model,
+                    prompt,
+                    sampling=sampling,
+                    seed=sample_seed(sampling.seed, prompt, index) % 2**31,
+                    limit_name=self._dialect.limit_name,
+                    top_logprobs=0 if self._logprobs else None,
+                ),
+                lambda reply: self._completion(reply, sampling),
+                lambda: _subject(item, prompt),
+            )
+            completion = answer or _NO_ANSWER
+            variety.note(item, completion)
+            await out.put(Delivery(item, index, completion))
+            return completion
 
         async def one_after_the_other(session: ChatSession, item: int, part: range) -> None:
-            prompt = prompts[item]
+            have: list[Completion] = []
             for index in part:
-                answer = await session.ask(
-                    lambda index=index: request_body(
-                        self.model,
-                        prompt,
-                        sampling=sampling,
-                        seed=sample_seed(sampling.seed, prompt, index) % 2**31,
-                        limit_name=self._dialect.limit_name,
-                        top_logprobs=0 if self._logprobs else None,
-                    ),
-                    lambda reply: self._completion(reply, sampling),
-                    lambda: _subject(item, prompt),
-                )
-                samples[item][index] = answer or _NO_ANSWER
-                if enough is not None and enough(list(samples[item].values())):
+                have.append(await sample(session, item, index))
+                if enough is not None and enough(have):
                     break
 
         async def run() -> None:
@@ -150,28 +178,32 @@ class OpenAIEngine:
                     )
 
         _run(run())
-        lists = [[taken[index] for index in sorted(taken)] for taken in samples]
-        if sampling.temperature > 0.0 and _look_greedy(lists):
+        if sampling.temperature > 0.0 and variety.looks_greedy:
             logger.warning(
                 "%s: at temperature %g every prompt got the same reply each time; the server seems "
                 "not to sample (transformers serve needs do_sample in generation_config.json)",
                 self.url,
                 sampling.temperature,
             )
-        return lists
 
     def score(
         self, prompts: Sequence[Conversation], continuations: Sequence[Sequence[str]]
     ) -> list[list[float]]:
+        """Log-probability of each continuation; see `stream_scores`."""
+        return gathered_scores(self, prompts, continuations)
+
+    def stream_scores(
+        self,
+        prompts: Sequence[Conversation],
+        continuations: Sequence[Sequence[str]],
+        deliver: DeliverScores,
+    ) -> None:
         """Log-probability of each continuation as the first token of the reply to its prompt.
 
         One request per prompt asks for one token and the 20 likeliest ones in its place. So a
         continuation must be a single token, as verdicts of one letter are. One that is not listed
-        gets the least log-probability listed, which is the most it can have.
-
-        Returns:
-            For each prompt one number per continuation, in nats; NaN for all of a prompt's if the
-            server did not answer.
+        gets the least log-probability listed, which is the most it can have. All of a prompt's are
+        NaN if the server did not answer.
 
         Raises:
             DataError: A prompt does not fit the model's context.
@@ -179,7 +211,7 @@ class OpenAIEngine:
                 no log-probabilities, or lists none of the continuations.
         """
         wanted = list(zip(prompts, continuations, strict=True))
-        scores: list[list[float]] = [[] for _ in wanted]
+        out: _Outbox[tuple[int, list[float]]] = _Outbox(deliver)
 
         async def run() -> None:
             with progress(f"asking {self.model}", len(wanted), "prompts") as done:
@@ -198,7 +230,7 @@ class OpenAIEngine:
                         lambda reply: first_token_logps(reply, texts),
                         lambda: _subject(item, prompt),
                     )
-                    scores[item] = [math.nan] * len(texts) if answer is None else answer
+                    await out.put((item, [math.nan] * len(texts) if answer is None else answer))
                     done(1)
 
                 async with self._session() as session:
@@ -207,7 +239,6 @@ class OpenAIEngine:
                     )
 
         _run(run())
-        return scores
 
     def _session(self) -> ChatSession:
         return ChatSession(
@@ -261,14 +292,44 @@ def _check_key(name: str) -> None:
         )
 
 
-def _look_greedy(lists: Sequence[Sequence[Completion]]) -> bool:
-    """Whether the replies to each of several prompts are all the same, and long enough to tell."""
-    several = [replies for replies in lists if len(replies) > 1]
-    return len(several) > 1 and all(
-        reply.num_tokens > 2 and reply.text == replies[0].text
-        for replies in several
-        for reply in replies
-    )
+class _Variety:
+    """Whether a server seems to sample: replies to one prompt should not be all the same."""
+
+    def __init__(self) -> None:
+        self._first: dict[int, Completion] = {}
+        self._several: set[int] = set()
+        self._varied = False
+
+    def note(self, item: int, reply: Completion) -> None:
+        """Take one more reply to a prompt into account."""
+        first = self._first.setdefault(item, reply)
+        if first is not reply:
+            self._several.add(item)
+            # Replies of a token or two may well be the same by chance.
+            long_enough = min(first.num_tokens, reply.num_tokens) > 2
+            self._varied |= not long_enough or first.text != reply.text
+
+    @property
+    def looks_greedy(self) -> bool:
+        """Whether the replies to each of several prompts are all the same."""
+        return len(self._several) > 1 and not self._varied
+
+
+class _Outbox(Generic[_Item]):
+    """Delivers what came in at about the same time together, for a delivery has a price."""
+
+    def __init__(self, deliver: Callable[[Sequence[_Item]], None]) -> None:
+        self._deliver = deliver
+        self._waiting: list[_Item] = []
+
+    async def put(self, item: _Item) -> None:
+        """Return when the item has been delivered."""
+        self._waiting.append(item)
+        # Whoever else was answered in this turn of the loop puts its item in before the next.
+        await asyncio.sleep(0)
+        if self._waiting:
+            together, self._waiting = self._waiting, []
+            self._deliver(together)
 
 
 def _subject(item: int, prompt: Conversation) -> str:

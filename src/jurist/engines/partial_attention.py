@@ -64,6 +64,8 @@ def merged(
     Returns:
         Output over both, in the type of `output`. Shape: [..., D].
     """
-    # e^a / (e^a + e^b) = sigmoid(a - b).
-    share = torch.sigmoid(log_total - other_log_total)[..., None]
+    # e^a / (e^a + e^b) = sigmoid(a - b). Written out, since torch's sigmoid rounds the last few
+    # numbers of a tensor otherwise than those before them, and scattered ones too: what a reply's
+    # bits are would depend on how many others there are.
+    share = 1 / (1 + torch.exp((other_log_total - log_total).contiguous()))[..., None]
     return torch.lerp(other_output.float(), output.float(), share).to(output.dtype)

@@ -11,15 +11,16 @@ prompt, S = tokens of a reply so far, D = width of a head, V = vocabulary.
 """
 
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
-from torch.nn.functional import scaled_dot_product_attention
+from torch.nn.functional import pad, scaled_dot_product_attention
 from transformers import AttentionInterface, PreTrainedModel
 
+from jurist.engines.invariant_products import PackedProducts, filled_rows
 from jurist.engines.keys_and_values import Prefix, Wave
 from jurist.engines.partial_attention import attention, merged
 
@@ -44,6 +45,13 @@ SUPPORTED = frozenset(
 
 READ_TOKENS = 4_096
 """Tokens of prompts read in one forward pass, or one prompt: more take memory and save no time."""
+
+QUERY_MULTIPLE = 4
+"""Queries that attend to one prompt together are filled up to a multiple of this. Attention works
+on them in blocks, and adds up in another order in a block of one or two."""
+
+QUERY_BLOCK = 32
+"""In bfloat16 they attend in blocks of this many: the routine changes with their number there."""
 
 
 def supported(model: PreTrainedModel) -> bool:
@@ -89,8 +97,15 @@ class _Segment(NamedTuple):
 class SharedPrefixDecoder:
     """Reads prompts, and steps replies to them; see `jurist.engines.decoding.Decoder`."""
 
-    def __init__(self, model: PreTrainedModel) -> None:
+    def __init__(self, model: PreTrainedModel, products: PackedProducts | None = None) -> None:
+        """Start with nothing read.
+
+        Args:
+            model: One that is `supported`.
+            products: Its packed products, if it has them.
+        """
         self._model = model
+        self._products = products
         self._prefixes: dict[int, Prefix] = {}
         self._last_logits: dict[int, Tensor] = {}
         self._waves: list[Wave] = []
@@ -113,11 +128,14 @@ class SharedPrefixDecoder:
 
     def step(self, tokens: Tensor) -> Tensor:
         """Logits after one more token of every reply; see `Decoder.step`."""
-        output = self._forward(tokens[:, None], self._positions[:, None], self, logits_to_keep=1)
+        num_rows = len(tokens)
+        rows = filled_rows(num_rows, self._model.dtype)
+        ids, positions = _filled(tokens, rows), _filled(self._positions, rows)
+        output = self._forward(ids[:, None], positions[:, None], self, logits_to_keep=1)
         for wave in self._waves:
             wave.length += 1
         self._positions = self._positions + 1
-        return output[:, -1]
+        return output[:num_rows, -1]
 
     def keep(self, rows: Sequence[int]) -> list[int]:
         """Drop all replies but some; see `Decoder.keep`."""
@@ -139,13 +157,14 @@ class SharedPrefixDecoder:
 
     def attend(self, layer: Layer, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         """Attention of one new token of every reply over its prompt and over itself."""
-        num_rows, num_heads, _, width = query.shape
-        num_kv = key.shape[1]
-        grouped = query.view(num_rows, num_kv, num_heads // num_kv, width)  # [R, K, G, D]
+        filled, num_heads, _, width = query.shape
+        num_rows, num_kv = len(self._positions), key.shape[1]
+        grouped = query[:num_rows].view(num_rows, num_kv, num_heads // num_kv, width)
         output = merged(
-            *self._over_prompts(layer, grouped), *self._over_own(layer, grouped, key, value)
+            *self._over_prompts(layer, grouped),
+            *self._over_own(layer, grouped, key[:num_rows], value[:num_rows]),
         )
-        return output.view(num_rows, 1, num_heads, width)
+        return _filled(output.view(num_rows, 1, num_heads, width), filled)
 
     def _over_prompts(self, layer: Layer, query: Tensor) -> tuple[Tensor, Tensor]:
         """Attention of replies over their prompts. [R, K, G, D] -> [R, K, G, D], [R, K, G]."""
@@ -160,12 +179,11 @@ class SharedPrefixDecoder:
             prefix = self._prefixes[prompt]
             part = flat[:, :, begin * group : end * group]
             if first < prefix.length:
-                output, total = attention(
+                output, total = _over_prompt(
+                    layer,
                     part,
                     prefix.keys[layer.index][:, :, first:],
                     prefix.values[layer.index][:, :, first:],
-                    scale=layer.scale,
-                    softcap=layer.softcap,
                 )
             else:  # The window has left the prompt behind.
                 output = torch.zeros_like(part)
@@ -246,15 +264,19 @@ class SharedPrefixDecoder:
         positions = torch.cat([torch.arange(length, device=device) for length in lengths])
         prefixes = {prompt: Prefix(len(tokens)) for prompt, tokens in prompts.items()}
         ends = torch.tensor(lengths, device=device).cumsum(0) - 1
+        ends = _filled(ends, filled_rows(len(ends), self._model.dtype))
+        rows = filled_rows(len(ids), self._model.dtype)
+        ids, positions = _filled(ids, rows), _filled(positions, rows)
         reading = _Reading(list(prefixes.values()))
         logits = self._forward(ids[None], positions[None], reading, logits_to_keep=ends)[0]
+        logits = logits[: len(prompts)]
         self._prefixes |= prefixes
         self._last_logits |= dict(zip(prompts, logits, strict=True))
 
     def _forward(
         self, ids: Tensor, positions: Tensor, attending: Pass, *, logits_to_keep: int | Tensor
     ) -> Tensor:
-        with _attending(self._model):
+        with _attending(self._model), self._products.in_use() if self._products else nullcontext():
             output: Any = self._model(
                 input_ids=ids,
                 position_ids=positions,
@@ -285,7 +307,27 @@ class _Reading:
             values = values.repeat_interleave(group, dim=1)
             outputs.append(_over_itself(layer, query[:, :, begin:end], keys, values))
             begin = end
-        return torch.cat(outputs, dim=2).transpose(1, 2)
+        return _filled(torch.cat(outputs, dim=2).transpose(1, 2), query.shape[2], dim=1)
+
+
+def _over_prompt(
+    layer: Layer, query: Tensor, keys: Tensor, values: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Attention over one prompt, the same for a query whatever others there are.
+
+    Shapes: [1, K, M, D], 2 x [1, K, L, D] -> [1, K, M, D], [1, K, M].
+    """
+    num_heads, num_queries, width = query.shape[1:]
+    blocks = query.device.type == "cpu" and query.dtype == torch.bfloat16
+    query = pad(query, (0, 0, 0, -num_queries % (QUERY_BLOCK if blocks else QUERY_MULTIPLE)))
+    if blocks:
+        query = query.view(num_heads, -1, QUERY_BLOCK, width).transpose(0, 1)
+        keys, values = (held.expand(len(query), -1, -1, -1) for held in (keys, values))
+    output, total = attention(query, keys, values, scale=layer.scale, softcap=layer.softcap)
+    if blocks:
+        output = output.transpose(0, 1).reshape(1, num_heads, -1, width)
+        total = total.transpose(0, 1).reshape(1, num_heads, -1)
+    return output[:, :, :num_queries], total[:, :, :num_queries]
 
 
 def _over_itself(layer: Layer, query: Tensor, keys: Tensor, values: Tensor) -> Tensor:
@@ -301,6 +343,16 @@ def _over_itself(layer: Layer, query: Tensor, keys: Tensor, values: Tensor) -> T
     bias = torch.zeros(length, length, dtype=query.dtype, device=query.device)
     bias = bias.masked_fill(unseen, -torch.inf)
     return attention(query, keys, values, scale=layer.scale, softcap=layer.softcap, bias=bias)[0]
+
+
+def _filled(tensor: Tensor, size: int, *, dim: int = 0) -> Tensor:
+    """A tensor with zeros added at the end of one dimension where it is shorter than `size`."""
+    lacking = size - tensor.shape[dim]
+    if lacking <= 0:
+        return tensor
+    shape = list(tensor.shape)
+    shape[dim] = lacking
+    return torch.cat((tensor, tensor.new_zeros(shape)), dim=dim)
 
 
 def _parts(prompts: Mapping[int, Sequence[int]]) -> Generator[dict[int, Sequence[int]]]:

@@ -55,7 +55,11 @@ class AnswerStore:
         with ExitStack() as opening:
             opening.enter_context(locked(path.with_name(path.name + ".lock")))
             with self._explained():
-                self._connection = sqlite3.connect(path, isolation_level=None)
+                # An engine may deliver from a thread of its own, one at a time, while the caller's
+                # waits.
+                self._connection = sqlite3.connect(
+                    path, isolation_level=None, check_same_thread=False
+                )
                 opening.callback(self._connection.close)
                 self._prepare()
             self._holding = opening.pop_all()

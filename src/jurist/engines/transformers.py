@@ -18,6 +18,7 @@ from jurist.digest import digest
 from jurist.engines.base import sample_seed
 from jurist.engines.decoding import Decoder, Ended, decode
 from jurist.engines.drawing import draw, follow, uniforms
+from jurist.engines.invariant_products import PackedProducts, packable
 from jurist.engines.plain_decoder import PlainDecoder
 from jurist.engines.schedule import Schedule, Start
 from jurist.engines.shared_prefix import SharedPrefixDecoder, supported
@@ -66,6 +67,7 @@ class TransformersEngine:
         self._max_rows = min(MAX_BATCH_REPLIES, max(1, MAX_BATCH_LOGITS // _vocabulary(model)))
         self.stops = stop_ids(tokenizer, getattr(model.generation_config, "eos_token_id", None))
         self._shares_prefix = supported(model)
+        self._products: PackedProducts | None = None
 
     @classmethod
     def load(
@@ -183,7 +185,9 @@ class TransformersEngine:
         )
         lengths = [len(ids) for ids in encoded]
         if self._shares_prefix:
-            return plan(lengths, sizes), SharedPrefixDecoder(self.model)
+            if self._products is None and packable(self.model):
+                self._products = PackedProducts(self.model)
+            return plan(lengths, sizes), SharedPrefixDecoder(self.model, self._products)
         # Here every reply holds a copy of its prompt.
         whole = [[n + size for size in row] for n, row in zip(lengths, sizes, strict=True)]
         return plan([0] * len(lengths), whole), PlainDecoder(self.model)

@@ -28,7 +28,10 @@ EXTRAS = {
     "datasets": ("datasets",),
     "report": ("matplotlib",),
     "gguf": ("gguf",),
+    "ray": ("ray",),
 }
+NEEDED_BY_A_FLAG = {"ray": "--ray"}
+"""Extras that one flag needs and nothing else. That one is missing is no fault of a machine."""
 
 LEAST_FREE_BYTES = 2 * 2**30
 
@@ -63,11 +66,11 @@ def examine() -> Iterator[Finding]:
     yield Finding(what="python", found=platform.python_version())
     for extra, packages in EXTRAS.items():
         missing = [name for name in packages if importlib.util.find_spec(name) is None]
-        yield Finding(
-            what=f"extra [{extra}]",
-            found="installed" if not missing else f"without {', '.join(missing)}",
-            advice=f"pip install 'jurist[{extra}]'" if missing else "",
-        )
+        found = f"without {', '.join(missing)}" if missing else "installed"
+        command = f"pip install 'jurist[{extra}]'" if missing else ""
+        if missing and extra in NEEDED_BY_A_FLAG:
+            found, command = f"{found}; for {NEEDED_BY_A_FLAG[extra]}: {command}", ""
+        yield Finding(what=f"extra [{extra}]", found=found, advice=command)
     versions = {name: installed_version(name) for name in PACKAGES}
     yield Finding(
         what="versions",

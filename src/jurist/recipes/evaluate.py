@@ -3,23 +3,27 @@
 jurist evaluate --model runs/star-dpo --test pairs.jsonl --output runs/evaluation
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
 
 from jurist.errors import ConfigError
-from jurist.recipes.open_judge import JudgeConfig, check_failure_rate, open_judge
+from jurist.progress import progress
+from jurist.recipes.open_judge import JudgeConfig, OpenJudge, check_failure_rate, open_judge
 from jurist.recipes.readings import Readings, read_readings, write_readings
 from jurist.recipes.run import open_run, seconds_spent, stopwatch
 from jurist.recipes.sets import DataConfig, Sets, read_set, read_tests
-from jurist.types import Preference
+from jurist.types import Judgement, Preference
 
 if TYPE_CHECKING:
     # Loads numpy and more, which `jurist --help` need not wait for.
     from jurist.reports import Results
+
+PART_SIZE: Final = 2_000
+"""Pairs judged at a time, all in one call of the engine. More would only take more memory."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -167,22 +171,45 @@ def finish(
 def read_tests_with(
     judge: JudgeConfig, tests: Mapping[str, Sequence[Preference]], *, run: Path, seed: int
 ) -> dict[str, Readings]:
-    """Judge every test set in both orders, once: readings are kept in the run's `judgements/`."""
-    paths = {name: run / "judgements" / f"{name}.jsonl.gz" for name in tests}
-    missing = {name: tests[name] for name, path in paths.items() if not path.exists()}
-    if missing:
-        with open_judge(judge, seed=seed, store=run / "completions.sqlite") as opened:
-            for name, preferences in missing.items():
-                with stopwatch(run, f"judge/{name}"):
-                    shown = [preference.shown(seed).comparison for preference in preferences]
-                    write_readings(
-                        paths[name],
-                        preferences,
-                        opened.judge(shown),
-                        num_possible=opened.num_possible,
-                        seed=seed,
-                    )
+    """Judge every test set in both orders, once, and read back what was said."""
+    judge_tests_with(judge, tests, run=run, seed=seed)
     return kept_readings(run, tests)
+
+
+def judge_tests_with(
+    judge: JudgeConfig, tests: Mapping[str, Sequence[Preference]], *, run: Path, seed: int
+) -> None:
+    """Judge every test set in both orders, once: readings are kept in the run's `judgements/`."""
+    missing = {name: test for name, test in tests.items() if not readings_path(run, name).exists()}
+    if not missing:
+        return
+    with open_judge(judge, seed=seed, store=run / "completions.sqlite") as opened:
+        for name, preferences in missing.items():
+            with stopwatch(run, f"judge/{name}"):
+                write_readings(
+                    readings_path(run, name),
+                    preferences,
+                    _judged_in_parts(opened, preferences, name=name, seed=seed),
+                    num_possible=opened.num_possible,
+                    seed=seed,
+                )
+
+
+def _judged_in_parts(
+    opened: OpenJudge, preferences: Sequence[Preference], *, name: str, seed: int
+) -> Generator[list[Judgement]]:
+    """Judge a set part by part, so that prompts and replies of one part are held and no more."""
+    size = len(preferences) if opened.whole_sets else PART_SIZE
+    with progress(f"judging {name}", len(preferences), "pairs") as done:
+        for start in range(0, len(preferences), size):
+            part = preferences[start : start + size]
+            yield from opened.judge([preference.shown(seed).comparison for preference in part])
+            done(len(part))
+
+
+def readings_path(run: Path, name: str) -> Path:
+    """Where a run keeps what its judge said of a set."""
+    return run / "judgements" / f"{name}.jsonl.gz"
 
 
 def kept_readings(run: Path, tests: Mapping[str, Sequence[Preference]]) -> dict[str, Readings]:
@@ -193,7 +220,7 @@ def kept_readings(run: Path, tests: Mapping[str, Sequence[Preference]]) -> dict[
     """
     found: dict[str, Readings] = {}
     for name, preferences in tests.items():
-        path = run / "judgements" / f"{name}.jsonl.gz"
+        path = readings_path(run, name)
         if not path.exists():
             raise ConfigError(f"{run}: has no judgements of {name!r}; evaluate it there first")
         found[name] = read_readings(path, preferences)

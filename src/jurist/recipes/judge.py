@@ -10,11 +10,12 @@ from rich.console import Console
 
 from jurist.digest import canonical
 from jurist.judges import Ballot
-from jurist.recipes.evaluate import read_tests_with
+from jurist.recipes.evaluate import judge_tests_with, readings_path
 from jurist.recipes.open_judge import JudgeConfig, check_failure_rate
+from jurist.recipes.readings import iterate_readings
 from jurist.recipes.run import open_run
 from jurist.recipes.sets import DataConfig, read_set
-from jurist.storage import write_text
+from jurist.storage import replacing
 from jurist.types import Failure, Preference, Verdict
 
 
@@ -58,24 +59,21 @@ def run_judge(config: JudgeFileConfig) -> int:
     with open_run("judge", config) as run:
         data = DataConfig(train="", layout=config.layout, skip_bad=config.skip_bad)
         pairs = read_set(config.pairs, data, output=run, name="pairs", split=config.split)
-        readings = read_tests_with(config.judge, {"pairs": pairs}, run=run, seed=config.seed)
-        found = readings["pairs"]
-        ballots = [
-            Ballot.of(judgements, num_unasked=num_unasked)
-            for judgements, num_unasked in zip(found.judgements, found.num_unasked, strict=True)
-        ]
-        lines = [
-            canonical(verdict_line(pair, ballot, seed=config.seed))
-            for pair, ballot in zip(pairs, ballots, strict=True)
-        ]
-        write_text(run / "verdicts.jsonl", "\n".join(lines) + "\n")
-    failed = sum(isinstance(ballot.outcome, Failure) for ballot in ballots)
+        judge_tests_with(config.judge, {"pairs": pairs}, run=run, seed=config.seed)
+        failed = 0
+        with replacing(run / "verdicts.jsonl") as file:
+            kept = iterate_readings(readings_path(run, "pairs"), pairs)
+            for pair, reading in zip(pairs, kept, strict=True):
+                ballot = Ballot.of(reading.judgements, num_unasked=reading.num_unasked)
+                failed += isinstance(ballot.outcome, Failure)
+                line = canonical(verdict_line(pair, ballot, seed=config.seed))
+                file.write(f"{line}\n".encode())
     Console().print(
-        f"{len(ballots)} pairs judged, {failed} without a verdict: {run / 'verdicts.jsonl'}",
+        f"{len(pairs)} pairs judged, {failed} without a verdict: {run / 'verdicts.jsonl'}",
         markup=False,
         soft_wrap=True,
     )
-    return 1 if failed > config.max_failure_rate * len(ballots) else 0
+    return 1 if failed > config.max_failure_rate * len(pairs) else 0
 
 
 def verdict_line(pair: Preference, ballot: Ballot, *, seed: int) -> dict[str, object]:

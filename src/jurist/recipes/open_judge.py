@@ -22,11 +22,9 @@ from jurist.judges import (
     SamplingJudge,
     ScoredJudge,
 )
+from jurist.recipes.open_engine import ProcessesConfig, open_engine
 from jurist.recipes.run import read_run_config
 from jurist.types import Sampling
-
-SERVED_CHUNK = 64
-"""Completions asked of a server before they are written down."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -101,6 +99,9 @@ class JudgeConfig:
     """Address of an OpenAI-compatible server, such as http://127.0.0.1:8000/v1. Empty: the model
     runs in this process. The key is read from the environment variable OPENAI_API_KEY."""
 
+    max_concurrency: int = 8
+    """Requests to a server in flight at once. Changes how fast it goes, not what comes out."""
+
     format: Literal["auto", "pairwise", "direct", "terse", "terse-direct"] = "auto"
     """How the model is asked. auto: as jurist.json in its folder says, else pairwise."""
 
@@ -108,6 +109,17 @@ class JudgeConfig:
 
     bf16: bool = False
     """Run a local model in bfloat16 instead of float32."""
+
+    processes: ProcessesConfig = ProcessesConfig()
+
+    def __post_init__(self) -> None:
+        if self.max_concurrency < 1:
+            raise ConfigError(f"--max-concurrency must be at least 1, got {self.max_concurrency}")
+        if self.base_url and self.processes.several:
+            raise ConfigError(
+                "--workers and --ray are for a model that runs here; behind --base-url, "
+                "--max-concurrency says how much is asked at once"
+            )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -123,6 +135,10 @@ class OpenJudge:
 
     votes: int
     """Judgements of each pair in each order, at most."""
+
+    whole_sets: bool = False
+    """What is said of a pair depends on which others are judged with it, as a budget's votes do, so
+    that a set must not be judged in parts."""
 
     @property
     def num_possible(self) -> int:
@@ -152,10 +168,10 @@ def open_judge(config: JudgeConfig, *, seed: int, store: Path) -> Generator[Open
         yield _open_scalar(folder, config)
         return
     name = format_name(config.format, card)
-    from jurist.engines.transformers import TransformersEngine
-
-    engine = TransformersEngine.load(folder, dtype="bfloat16" if config.bf16 else "float32")
-    with Cached(engine, store) as cached:
+    with (
+        open_engine(folder, bf16=config.bf16, processes=config.processes) as engine,
+        Cached(engine, store, chunk_size=config.processes.chunk_size) as cached,
+    ):
         yield _generative(cached, name, config, seed=seed)
 
 
@@ -164,15 +180,16 @@ def _open_served(config: JudgeConfig, *, seed: int, store: Path) -> Generator[Op
     from jurist.engines.openai import OpenAIEngine
 
     name = format_name(config.format, {})
-    # Small chunks: a server that goes away loses the replies of one, and those were paid for.
-    served = OpenAIEngine(config.base_url, config.model)
-    with Cached(served, store, chunk_size=SERVED_CHUNK) as cached:
+    served = OpenAIEngine(config.base_url, config.model, max_concurrency=config.max_concurrency)
+    with Cached(served, store) as cached:
         yield _generative(cached, name, config, seed=seed)
 
 
 def _open_scalar(folder: str, config: JudgeConfig) -> OpenJudge:
     if config.format != "auto":
         raise ConfigError(f"{folder}: a scalar reward model has no format, asked {config.format!r}")
+    if config.processes.several:
+        raise ConfigError(f"{folder}: a scalar reward model runs in this process; leave --workers")
     from jurist.models.heads import TransformersScorer
 
     scorer = TransformersScorer.load(folder)
@@ -191,7 +208,13 @@ def _generative(engine: Engine, name: FormatName, config: JudgeConfig, *, seed: 
         return OpenJudge(judge=BothOrders(direct), kind="direct", format=name, votes=1)
     sampling = config.voting.sampling(seed=seed)
     judge = config.voting.both_orders(PairwiseJudge(engine, format=form, sampling=sampling))
-    return OpenJudge(judge=judge, kind="reasoning", format=name, votes=config.voting.votes)
+    return OpenJudge(
+        judge=judge,
+        kind="reasoning",
+        format=name,
+        votes=config.voting.votes,
+        whole_sets=config.voting.mean_votes is not None,
+    )
 
 
 def check_failure_rate(allowed: float) -> None:

@@ -8,15 +8,29 @@ asked for.
 import gzip
 import json
 import zlib
-from collections.abc import Sequence
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 from jurist.digest import canonical, digest
 from jurist.errors import ConfigError, StoreError
-from jurist.storage import write_bytes
+from jurist.storage import replacing
 from jurist.types import Failure, Judgement, Preference, Verdict
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reading:
+    """What a judge said of one preference."""
+
+    judgements: list[Judgement]
+    num_unasked: int
+    """Judgements that were possible and not asked for."""
+
+    seed: int
+    """Drew the places that the judgements speak of."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,12 +50,14 @@ class Readings:
 def write_readings(
     path: Path,
     preferences: Sequence[Preference],
-    judgements: Sequence[Sequence[Judgement]],
+    judgements: Iterable[Sequence[Judgement]],
     *,
     num_possible: int,
     seed: int,
 ) -> None:
     """Write the judgements of a set of preferences; the same judgements give the same bytes.
+
+    They are taken one by one, and none is held longer than it takes to write it.
 
     Args:
         path: Where to.
@@ -50,21 +66,19 @@ def write_readings(
         num_possible: Judgements that each could have had.
         seed: Drew the places that the judgements speak of.
     """
-    lines = [
-        canonical(
-            {
-                "id": preference.id,
-                "digest": digest(preference),
-                "seed": seed,
-                "judgements": [asdict(judgement) for judgement in found],
-                "num_unasked": num_possible - len(found),
-            }
-        )
-        for preference, found in zip(preferences, judgements, strict=True)
-    ]
-    # A judge may write half a surrogate pair, which UTF-8 proper has no bytes for.
-    content = ("\n".join(lines) + "\n").encode("utf-8", "surrogatepass")
-    write_bytes(path, gzip.compress(content, mtime=0))
+    with replacing(path) as file, gzip.GzipFile("", "wb", fileobj=file, mtime=0) as zipped:
+        for preference, found in zip(preferences, judgements, strict=True):
+            line = canonical(
+                {
+                    "id": preference.id,
+                    "digest": digest(preference),
+                    "seed": seed,
+                    "judgements": [asdict(judgement) for judgement in found],
+                    "num_unasked": num_possible - len(found),
+                }
+            )
+            # A judge may write half a surrogate pair, which UTF-8 proper has no bytes for.
+            zipped.write((line + "\n").encode("utf-8", "surrogatepass"))
 
 
 def read_readings(path: Path, preferences: Sequence[Preference]) -> Readings:
@@ -74,22 +88,60 @@ def read_readings(path: Path, preferences: Sequence[Preference]) -> Readings:
         ConfigError: If the preferences are others now.
         StoreError: If the file is damaged.
     """
-    try:
-        text = gzip.decompress(path.read_bytes()).decode("utf-8", "surrogatepass")
+    rows = list(iterate_readings(path, preferences))
+    return Readings(
+        judgements=[row.judgements for row in rows],
+        num_unasked=[row.num_unasked for row in rows],
+        seed=rows[0].seed,
+    )
+
+
+def iterate_readings(
+    path: Path, preferences: Sequence[Preference]
+) -> Generator[Reading, None, None]:
+    """Read what `write_readings` wrote of the same preferences, holding one line at a time.
+
+    Raises:
+        ConfigError: If the preferences are others now.
+        StoreError: If the file is damaged.
+    """
+    # Damage shows at the end, in the checksum, and may look like other pairs before.
+    with _explaining_damage(path), gzip.open(path) as file:
+        if not file.read(1):
+            raise EOFError("nothing in it")
+        while file.read(2**20):
+            pass
+    with gzip.open(path) as file:
         # Not splitlines: it breaks at characters that JSON may hold unescaped.
-        rows: list[dict[str, Any]] = [json.loads(line) for line in text.strip("\n").split("\n")]
-        digests = [row["digest"] for row in rows]
-        judgements = [[_judgement(found) for found in row["judgements"]] for row in rows]
-        num_unasked: list[int] = [row["num_unasked"] for row in rows]
-        seed: int = rows[0]["seed"]
+        for line, preference in zip_longest(file, preferences):
+            if line is None:
+                raise _other_pairs(path)
+            with _explaining_damage(path):
+                row: dict[str, Any] = json.loads(line.decode("utf-8", "surrogatepass"))
+                name: str = row["digest"]
+                reading = Reading(
+                    judgements=[_judgement(one) for one in row["judgements"]],
+                    num_unasked=row["num_unasked"],
+                    seed=row["seed"],
+                )
+            if preference is None or name != digest(preference):
+                raise _other_pairs(path)
+            yield reading
+
+
+@contextmanager
+def _explaining_damage(path: Path) -> Generator[None]:
+    try:
+        yield
     except (OSError, EOFError, ValueError, TypeError, KeyError, zlib.error) as error:
         raise StoreError(f"{path}: damaged ({error!r}); delete it and run again") from error
-    if digests != [digest(preference) for preference in preferences]:
-        raise ConfigError(
-            f"{path}: judgements of other pairs than the test set holds now; "
-            f"give another --output, or the test set as it was"
-        )
-    return Readings(judgements=judgements, num_unasked=num_unasked, seed=seed)
+
+
+def _other_pairs(path: Path) -> ConfigError:
+    return ConfigError(
+        f"{path}: judgements of other pairs than the test set holds now; "
+        f"give another --output, or the test set as it was"
+    )
 
 
 def _judgement(values: dict[str, Any]) -> Judgement:

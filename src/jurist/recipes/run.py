@@ -138,8 +138,8 @@ def _refuse_other(path: Path, held: dict[str, Any], asked: dict[str, Any]) -> No
         for name, value in _settings(held["config"]).items()
     }
     for name in sorted({**was, **now}):
-        # The directory may have been moved since; where it lies does not change what it holds.
-        if name != "output" and was.get(name, _UNKNOWN) != now.get(name, _UNKNOWN):
+        differs = was.get(name, _UNKNOWN) != now.get(name, _UNKNOWN)
+        if differs and name.rpartition(".")[2] not in _HOW:
             raise ConfigError(
                 f"{path.parent}: holds a run with {name} = {was.get(name, _UNKNOWN)!r}, "
                 f"asked for {now.get(name, _UNKNOWN)!r}; "
@@ -169,6 +169,9 @@ def _name_and_path(source: str) -> tuple[str, str]:
 
 
 _UNKNOWN = "no such setting"
+_HOW = frozenset({"output", "max_concurrency", "workers", "ray"})
+"""Settings of where and how fast, which may change from one part of a run to the next: they do not
+change what comes out. The directory may have been moved."""
 
 
 def _settings(config: dict[str, Any], prefix: str = "") -> dict[str, object]:

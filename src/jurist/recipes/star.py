@@ -11,6 +11,7 @@ from jurist.engines import Cached
 from jurist.errors import ConfigError
 from jurist.formats import FormatName, make_format
 from jurist.rationales import Trace, sample_traces
+from jurist.recipes.open_engine import ProcessesConfig, open_engine
 from jurist.storage import write_json
 from jurist.types import Preference, Sampling
 
@@ -36,6 +37,8 @@ class StarConfig:
 
     init_from: Literal["previous", "base"] = "previous"
     """Weights that each round's training starts from: the previous round's, or the base's."""
+
+    processes: ProcessesConfig = ProcessesConfig()
 
     def __post_init__(self) -> None:
         for name, least in (("rounds", 1), ("num_samples", 2), ("per_prompt", 1)):
@@ -76,16 +79,16 @@ def sample_round(
     Returns:
         One trace per sample, in both orders of every preference that is no tie.
     """
-    from jurist.engines.transformers import TransformersEngine
-
     sampling = Sampling(
         num_samples=config.num_samples,
         temperature=config.sampling_temperature,
         max_tokens=max_tokens,
         seed=seed,
     )
-    engine = TransformersEngine.load(policy, dtype="bfloat16" if bf16 else "float32")
-    with Cached(engine, store) as cached:
+    with (
+        open_engine(policy, bf16=bf16, processes=config.processes) as engine,
+        Cached(engine, store, chunk_size=config.processes.chunk_size) as cached,
+    ):
         sampled = sample_traces(cached, make_format(form, seed=seed), preferences, sampling)
     counts = sampled.counts()
     write_json(folder / "traces.json", counts)

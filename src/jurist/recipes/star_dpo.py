@@ -16,8 +16,8 @@ from jurist.data import parts
 from jurist.errors import ConfigError
 from jurist.rationales import right_and_wrong, write_rows
 from jurist.recipes.evaluate import finish, show
+from jurist.recipes.launch import in_all_processes
 from jurist.recipes.open_judge import JudgeConfig, VotingConfig, format_name, read_card
-from jurist.recipes.processes import in_all_processes
 from jurist.recipes.run import open_run, stopwatch
 from jurist.recipes.sets import DataConfig, read_sets
 from jurist.recipes.star import StarConfig, sample_round
@@ -111,5 +111,10 @@ def star_dpo(config: StarDPOConfig) -> "Results":
                 )
             policy = str(folder / "checkpoint")
         # Judged as it was sampled: its traces are in the same type.
-        judge = JudgeConfig(model=policy, voting=config.voting, bf16=config.training.bf16)
+        judge = JudgeConfig(
+            model=policy,
+            voting=config.voting,
+            bf16=config.training.bf16,
+            processes=config.star.processes,
+        )
         return finish(run, "STaR-DPO", judge, sets, seed=config.seed)

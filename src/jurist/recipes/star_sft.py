@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Literal
 from jurist.data import parts
 from jurist.rationales import right_traces, write_rows
 from jurist.recipes.evaluate import finish, show
+from jurist.recipes.launch import in_all_processes
 from jurist.recipes.open_judge import JudgeConfig, VotingConfig, format_name, read_card
-from jurist.recipes.processes import in_all_processes
 from jurist.recipes.run import open_run, stopwatch
 from jurist.recipes.sets import DataConfig, read_sets
 from jurist.recipes.star import StarConfig, sample_round
@@ -87,5 +87,10 @@ def star_sft(config: StarSFTConfig) -> "Results":
                 )
             policy = str(folder / "checkpoint")
         # Judged as it was sampled: its traces are in the same type.
-        judge = JudgeConfig(model=policy, voting=config.voting, bf16=config.training.bf16)
+        judge = JudgeConfig(
+            model=policy,
+            voting=config.voting,
+            bf16=config.training.bf16,
+            processes=config.star.processes,
+        )
         return finish(run, "STaR-SFT", judge, sets, seed=config.seed)

@@ -1,0 +1,87 @@
+"""A process that makes an engine and works for another process until that one ends.
+
+Started by `jurist.engines.workers` with the number of a file descriptor, its end of the line. It is
+told how to make its engine, says ("ready", fingerprint), and then for each job ("done", answers).
+In between it may ask ("enough", completions), and is told whether. What goes wrong it says as
+("raised", exception).
+"""
+
+import os
+import pickle
+import queue
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Sequence
+from multiprocessing.connection import Connection
+from typing import Any
+
+from jurist.engines.base import Engine
+from jurist.errors import EngineError, JuristError
+from jurist.progress import silence
+from jurist.types import Completion
+
+
+class _Line:
+    """Messages from and to the process that this one works for."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._connection = Connection(descriptor)
+        self._inbox: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def _listen(self) -> None:
+        try:
+            while True:
+                self._inbox.put(self._connection.recv_bytes())
+        except (EOFError, OSError):
+            # Nobody is left to work for, whatever the engine is doing now.
+            os._exit(0)
+
+    def receive(self) -> Any:  # noqa: ANN401 - what the other side sent
+        return pickle.loads(self._inbox.get())
+
+    def send(self, *message: object) -> None:
+        self._connection.send(message)
+
+    def enough(self, have: Sequence[Completion]) -> bool:
+        self.send("enough", list(have))
+        return self.receive()
+
+
+def work(line: _Line) -> None:
+    """Make the engine, then do job after job."""
+    try:
+        engine: Engine = pickle.loads(line.receive())()
+        line.send("ready", engine.fingerprint)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is told to who waits
+        line.send("raised", _sendable(error))
+        return
+    while True:
+        job, early = line.receive()
+        try:
+            line.send("done", job.done_by(engine, line.enough if early else None))
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is told to who waits
+            line.send("raised", _sendable(error))
+
+
+def _sendable(error: Exception) -> Exception:
+    """The error, if it survives the way to another process; else what can be said of it."""
+    if not isinstance(error, JuristError):
+        error.add_note(f"in a worker process:\n{''.join(traceback.format_exception(error))}")
+    try:
+        return error if type(pickle.loads(pickle.dumps(error))) is type(error) else _told(error)
+    except Exception:  # noqa: BLE001 - an exception class may do anything when it is rebuilt
+        return _told(error)
+
+
+def _told(error: Exception) -> Exception:
+    return EngineError(f"a worker failed: {type(error).__name__}: {error}")
+
+
+if __name__ == "__main__":
+    # Ctrl-C goes to all processes of a terminal; this one ends when the one it works for does.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    silence()
+    work(_Line(int(sys.argv[1])))

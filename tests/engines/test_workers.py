@@ -1,0 +1,204 @@
+"""Worker processes: one engine to everyone above, whatever becomes of a process."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import textwrap
+import time
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from jurist.engines import Cached, ScriptedEngine
+from jurist.engines.crew import Spread
+from jurist.engines.workers import Processes, open_workers, share_of_threads
+from jurist.errors import ConfigError, DataError, EngineError
+from jurist.formats import Terse
+from jurist.types import Sampling, user
+from jurist.worlds import BASE, preferences
+
+PROMPTS = [user(f"prompt {number} " + "long " * (number % 7)) for number in range(40)]
+SAMPLING = Sampling(num_samples=3, max_tokens=10)
+
+
+@pytest.fixture
+def engines(worker_engines):
+    return worker_engines
+
+
+def generated(engine: Spread | ScriptedEngine, **changes):
+    return engine.generate(PROMPTS, SAMPLING, **changes)
+
+
+@pytest.mark.parametrize(("num", "job_size"), [(1, 128), (2, 128), (2, 1), (3, 7)])
+def test_neither_their_number_nor_the_cut_changes_an_answer(engines, num, job_size):
+    alone = engines.scripted()
+    with open_workers(engines.scripted, num, job_size=job_size) as workers:
+        assert generated(workers) == generated(alone)
+        texts = [["A", "B"]] * len(PROMPTS)
+        assert workers.score(PROMPTS, texts) == alone.score(PROMPTS, texts)
+        assert workers.fingerprint == alone.fingerprint
+
+
+def test_a_model_says_the_same_to_the_bit_with_one_worker_and_with_two():
+    from jurist.engines.transformers import TransformersEngine
+
+    form = Terse(seed=0)
+    rows = preferences("in_distribution", "test", num=12, seed=0)
+    prompts = [form.render(row.shown(0).comparison) for row in rows]
+    sampling = Sampling(num_samples=4, max_tokens=24, seed=3)
+    make = partial(TransformersEngine.load, BASE)
+    found = []
+    for num in (1, 2):
+        with open_workers(make, num, threads=1, job_size=16) as workers:
+            found.append(workers.generate(prompts, sampling))
+            found.append(workers.score(prompts, [["A", "B"]] * len(prompts)))
+    assert found[:2] == found[2:]
+    alone = make()
+    assert [[reply.text for reply in replies] for replies in alone.generate(prompts, sampling)] == [
+        [reply.text for reply in replies] for replies in found[0]
+    ]
+
+
+def test_all_of_them_work(engines):
+    with open_workers(engines.says_who, 2, threads=1, job_size=1) as workers:
+        said = {reply.text for replies in generated(workers) for reply in replies}
+    assert len(said) == 2
+    assert all(text.endswith(" 1") for text in said)
+
+
+class TestEnough:
+    def test_is_asked_here_of_the_samples_there(self, engines):
+        asked = []
+
+        def enough(have) -> bool:
+            asked.append(os.getpid())
+            return len(have) == 2
+
+        with open_workers(engines.scripted, 2, job_size=6) as workers:
+            lists = generated(workers, enough=enough)
+        assert [len(replies) for replies in lists] == [2] * len(PROMPTS)
+        assert set(asked) == {os.getpid()} and len(asked) == 2 * len(PROMPTS)
+
+    def test_what_it_raises_ends_the_call_and_the_next_is_answered(self, engines):
+        def enough(have) -> bool:
+            raise RuntimeError("no opinion")
+
+        with open_workers(engines.scripted, 2, job_size=6) as workers:
+            with pytest.raises(RuntimeError, match="no opinion"):
+                generated(workers, enough=enough)
+            assert generated(workers) == generated(engines.scripted())
+
+
+class TestDeath:
+    def test_a_worker_that_dies_is_replaced_and_its_work_done_again(
+        self, engines, tmp_path, caplog
+    ):
+        asked = [*PROMPTS[:20], user("deadly"), *PROMPTS[20:]]
+        make = partial(engines.deadly, tmp_path / "marker", once=True)
+        with open_workers(make, 2, job_size=9) as workers:
+            lists = workers.generate(asked, SAMPLING)
+        assert lists == engines.scripted().generate(asked, SAMPLING)
+        assert "a worker died (SIGKILL, as the system does when memory is short)" in caplog.text
+
+    def test_killed_from_outside_it_is_noticed_too(self, engines, tmp_path):
+        processes = Processes(engines.scripted, 2)
+        with Spread(processes, job_size=3) as workers:
+            for victim in processes.process_ids:
+                os.kill(victim, signal.SIGKILL)
+            assert generated(workers) == generated(engines.scripted())
+            assert len(processes.process_ids) == 2
+
+    def test_work_that_kills_whoever_does_it_stops_the_run_and_the_rest_is_kept(
+        self, engines, tmp_path
+    ):
+        asked = [*PROMPTS, user("deadly")]
+        make = partial(engines.deadly, tmp_path / "marker", once=False)
+        store = tmp_path / "store.sqlite"
+        with (
+            open_workers(make, 1, job_size=3) as workers,
+            Cached(workers, store, chunk_size=3 * 20) as cached,
+            pytest.raises(EngineError, match=r"died \(SIGKILL.*1 prompts, like 1 before.*fewer"),
+        ):
+            cached.generate(asked, SAMPLING)
+        with sqlite3.connect(store) as kept:
+            assert kept.execute("SELECT count(*) FROM completions").fetchone() == (3 * 40,)
+
+    def test_before_it_was_ready_it_stops_the_run(self, engines):
+        with pytest.raises(EngineError, match=r"before it was ready \(exit status 7\)"):
+            open_workers(engines.dead_at_once, 2)
+
+    def test_the_workers_of_a_process_that_is_killed_end_by_themselves(self, engines):
+        script = textwrap.dedent(
+            """
+            import sys, time
+            sys.path.insert(0, sys.argv[1])
+            import worker_engines
+            from jurist.engines.workers import Processes
+            print(*Processes(worker_engines.scripted, 2).process_ids, flush=True)
+            time.sleep(600)
+            """
+        )
+        with subprocess.Popen(
+            [sys.executable, "-c", script, str(Path(__file__).parent)],
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+        ) as process:
+            assert process.stdout is not None
+            workers = [int(number) for number in process.stdout.readline().split()]
+            assert len(workers) == 2 and all(map(is_alive, workers))
+            process.kill()
+        for worker in workers:
+            while is_alive(worker):  # ends by itself, or this test by its time limit
+                time.sleep(0.01)
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        # A process that ended, and that nobody waited for yet, is a zombie.
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+class TestErrors:
+    def test_of_the_engine_are_raised_here_and_the_next_call_is_answered(self, engines):
+        with open_workers(engines.refusing, 2, job_size=6) as workers:
+            with pytest.raises(DataError, match="does not fit the model's context"):
+                workers.generate([*PROMPTS, user("too long")], SAMPLING)
+            with pytest.raises(ZeroDivisionError, match="by nothing") as error:
+                workers.generate([user("bug")], SAMPLING)
+            assert "worker_engines.py" in "".join(error.value.__notes__)
+            assert generated(workers) == generated(engines.refusing())
+
+    def test_of_its_making_are_raised_here(self, engines):
+        with pytest.raises(ConfigError, match="no such model: nowhere"):
+            open_workers(engines.missing, 2)
+
+    def test_engines_that_are_not_the_same_are_refused(self, engines):
+        with pytest.raises(EngineError, match="two workers made unlike engines"):
+            open_workers(engines.named_after_itself, 2)
+
+    def test_a_factory_that_cannot_be_sent_is_refused(self):
+        with pytest.raises(ConfigError, match="a function that can be imported"):
+            open_workers(lambda: ScriptedEngine(lambda *_: ""), 2)
+
+    def test_numbers_are_checked(self, engines):
+        with pytest.raises(ValueError, match="num must be at least 1"):
+            open_workers(engines.scripted, 0)
+        with pytest.raises(ValueError, match="job_size must be at least 1"):
+            open_workers(engines.scripted, 1, job_size=0)
+
+
+@pytest.mark.parametrize(
+    ("said", "num", "share"),
+    [("", 1, 8), ("", 3, 2), ("", 99, 1), ("1", 2, 1), ("6", 2, 4), ("0", 2, 4), ("x", 2, 4)],
+)
+def test_threads_fill_the_cores_and_no_more(monkeypatch, said, num, share):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
+    monkeypatch.setenv("OMP_NUM_THREADS", said)
+    assert share_of_threads(num) == share
