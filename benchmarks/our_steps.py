@@ -18,7 +18,8 @@ from jurist.models.load import load_causal, load_scalar
 from jurist.training import TrainingConfig, forward
 from jurist.training.batch import Batch
 from jurist.training.examples import Encoded, Example
-from jurist.training.loop import LossFunction, make_accelerator, train
+from jurist.training.loop import LossFunction, train
+from jurist.training.processes import make_accelerator
 from jurist.training.reference import reference_logps, with_reference
 
 

@@ -16,6 +16,7 @@ from jurist.recipes.doctor import run_doctor
 from jurist.recipes.evaluate import run_evaluate
 from jurist.recipes.genrm import run_genrm
 from jurist.recipes.judge import run_judge
+from jurist.recipes.launch import help_main_process, is_helper, leading
 from jurist.recipes.quickstart import run_quickstart
 from jurist.recipes.rerun import run_rerun
 from jurist.recipes.star_dpo import run_star_dpo
@@ -61,12 +62,16 @@ def main() -> None:
         handlers=[RichHandler(console=console, show_path=False, show_level=False, show_time=False)],
     )
     try:
-        status = tyro.extras.subcommand_cli_from_dict(
-            COMMANDS,
-            prog="jurist",
-            description="Generative reward models that people can train, trust and serve.",
-            config=(tyro.conf.OmitArgPrefixes,),
-        )
+        if is_helper():
+            help_main_process()
+            return
+        with leading():
+            status = tyro.extras.subcommand_cli_from_dict(
+                COMMANDS,
+                prog="jurist",
+                description="Generative reward models that people can train, trust and serve.",
+                config=(tyro.conf.OmitArgPrefixes,),
+            )
     except JuristError as error:
         print(f"jurist: {error}", file=sys.stderr)
         sys.exit(error.exit_code)

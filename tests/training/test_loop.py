@@ -9,8 +9,9 @@ from jurist.errors import ConfigError, TrainingError
 from jurist.training import TrainingConfig, forward
 from jurist.training.checkpoint import newest_whole, step_folder
 from jurist.training.examples import supervised_examples
-from jurist.training.loop import make_accelerator, train
+from jurist.training.loop import train
 from jurist.training.metrics import read_metrics
+from jurist.training.processes import make_accelerator
 
 CONFIG = TrainingConfig(learning_rate=1e-2, epochs=2, batch_size=8, checkpoint_every=2)
 """24 rows in 3 steps an epoch: 6 steps, checkpoints after 2 and 4."""

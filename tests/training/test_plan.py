@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jurist.training.examples import Encoded, Example
-from jurist.training.plan import micro_batches, plan
+from jurist.training.plan import micro_batches, parts_of_process, plan
 
 PLAN = {"batch_size": 4, "epochs": 2}
 
@@ -180,3 +180,32 @@ def test_packed_micro_batches_count_each_prompt_once_and_are_as_few_as_the_order
     for part, after in itertools.pairwise(parts):
         assert len(part) == 1 or tokens(part) <= max_tokens
         assert tokens([*part, after[0]]) > max_tokens
+
+
+@given(
+    rows=examples,
+    num_processes=st.integers(1, 5),
+    max_tokens=st.integers(1, 120),
+    in_step=st.booleans(),
+)
+def test_processes_compute_every_row_once_and_as_many_parts_as_the_others_where_they_must(
+    rows, num_processes, max_tokens, in_step
+):
+    shares = [
+        parts_of_process(
+            rows, process, num_processes, max_tokens=max_tokens, shared=True, in_step=in_step
+        )
+        for process in range(num_processes)
+    ]
+    counted = [row for parts, num_own in shares for part in parts[:num_own] for row in part]
+    assert counted == rows
+    calls = [len(parts) for parts, _ in shares]
+    assert min(calls) >= 1
+    if in_step:
+        assert len(set(calls)) == 1
+        assert calls[0] == max(num_own for _, num_own in shares)
+    else:
+        assert calls == [max(1, num_own) for _, num_own in shares]
+    shortest = min(row.longest for row in rows)
+    for parts, num_own in shares:
+        assert all(len(part) == 1 and part[0].longest == shortest for part in parts[num_own:])

@@ -51,12 +51,15 @@ def load_tokenizer(model: str | Path) -> PreTrainedTokenizerBase:
     return cast(PreTrainedTokenizerBase, loaded)
 
 
-def load_causal(model: str | Path, *, dtype: Dtype = "float32") -> PreTrainedModel:
-    """A causal language model, in evaluation mode, on the accelerator if there is one.
+def load_causal(
+    model: str | Path, *, dtype: Dtype = "float32", place: torch.device | None = None
+) -> PreTrainedModel:
+    """A causal language model, in evaluation mode.
 
     Args:
         model: Checkpoint folder or hub id. A folder with a LoRA adapter loads its base and merges.
         dtype: What its weights are held in.
+        place: Where they are held. Default: on the accelerator if there is one.
 
     Raises:
         ConfigError: If there is no such model, or its weights are not safetensors, damaged, or not
@@ -69,14 +72,21 @@ def load_causal(model: str | Path, *, dtype: Dtype = "float32") -> PreTrainedMod
         else:
             loaded, lacking = _loaded(AutoModelForCausalLM, model, dtype)
             _refuse_partial(model, lacking)
-    return _placed(loaded)
+    return _placed(loaded, place)
 
 
-def load_scalar(model: str | Path, *, dtype: Dtype = "float32") -> PreTrainedModel:
-    """A model with one output per sequence, in evaluation mode, on the accelerator if any.
+def load_scalar(
+    model: str | Path, *, dtype: Dtype = "float32", place: torch.device | None = None
+) -> PreTrainedModel:
+    """A model with one output per sequence, in evaluation mode.
 
     A causal checkpoint gets a new head, all zeros: before training every reward is 0, and the
     first step depends on no draw.
+
+    Args:
+        model: Checkpoint folder or hub id.
+        dtype: What its weights are held in.
+        place: Where they are held. Default: on the accelerator if there is one.
 
     Raises:
         ConfigError: If there is no such model, or its architecture has no sequence classifier.
@@ -92,7 +102,7 @@ def load_scalar(model: str | Path, *, dtype: Dtype = "float32") -> PreTrainedMod
         _refuse_partial(model, [key for key in lacking if key not in new])
     if new:
         torch.nn.init.zeros_(head(loaded).weight)
-    return _placed(loaded)
+    return _placed(loaded, place)
 
 
 def head(model: PreTrainedModel) -> torch.nn.Linear:
@@ -177,8 +187,11 @@ def _refuse_partial(model: str | Path, lacking: list[str]) -> None:
         )
 
 
-def _placed(model: Any) -> PreTrainedModel:  # noqa: ANN401 - the auto classes are untyped
-    return cast(PreTrainedModel, model.to(device()).eval())
+def _placed(
+    model: Any,  # noqa: ANN401 - the auto classes are untyped
+    place: torch.device | None,
+) -> PreTrainedModel:
+    return cast(PreTrainedModel, model.to(place or device()).eval())
 
 
 def _known_digest(path: Path) -> str:

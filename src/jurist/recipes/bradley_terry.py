@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jurist.recipes.evaluate import finish, show
+from jurist.recipes.launch import in_all_processes
 from jurist.recipes.open_judge import JudgeConfig
 from jurist.recipes.run import open_run, stopwatch
 from jurist.recipes.sets import DataConfig, read_sets
@@ -47,7 +48,8 @@ def bradley_terry(config: BradleyTerryConfig) -> "Results":
         with stopwatch(run, "train"):
             from jurist.training import train_scalar
 
-            train_scalar(
+            in_all_processes(
+                train_scalar,
                 config.model,
                 [preference for preference in sets.train if not preference.tie],
                 config.training,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from jurist.formats import make_format
 from jurist.rationales import verdict_rows, write_rows
 from jurist.recipes.evaluate import finish, show
+from jurist.recipes.launch import in_all_processes
 from jurist.recipes.open_judge import JudgeConfig, format_name, read_card
 from jurist.recipes.run import open_run, stopwatch
 from jurist.recipes.sets import DataConfig, read_sets
@@ -57,7 +58,8 @@ def genrm(config: GenRMConfig) -> "Results":
         with stopwatch(run, "train"):
             from jurist.training import train_verdict
 
-            train_verdict(
+            in_all_processes(
+                train_verdict,
                 config.model,
                 rows,
                 config.training,

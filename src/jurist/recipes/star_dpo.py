@@ -16,6 +16,7 @@ from jurist.data import parts
 from jurist.errors import ConfigError
 from jurist.rationales import right_and_wrong, write_rows
 from jurist.recipes.evaluate import finish, show
+from jurist.recipes.launch import in_all_processes
 from jurist.recipes.open_judge import JudgeConfig, VotingConfig, format_name, read_card
 from jurist.recipes.run import open_run, stopwatch
 from jurist.recipes.sets import DataConfig, read_sets
@@ -97,7 +98,8 @@ def star_dpo(config: StarDPOConfig) -> "Results":
                 write_json(folder / "rows.json", pairs.counts)
                 from jurist.training import train_dpo
 
-                train_dpo(
+                in_all_processes(
+                    train_dpo,
                     policy if config.star.init_from == "previous" else config.model,
                     pairs.rows,
                     config.training,

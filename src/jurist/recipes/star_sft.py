@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from jurist.data import parts
 from jurist.rationales import right_traces, write_rows
 from jurist.recipes.evaluate import finish, show
+from jurist.recipes.launch import in_all_processes
 from jurist.recipes.open_judge import JudgeConfig, VotingConfig, format_name, read_card
 from jurist.recipes.run import open_run, stopwatch
 from jurist.recipes.sets import DataConfig, read_sets
@@ -75,7 +76,8 @@ def star_sft(config: StarSFTConfig) -> "Results":
                 write_json(folder / "rows.json", right.counts)
                 from jurist.training import train_supervised
 
-                train_supervised(
+                in_all_processes(
+                    train_supervised,
                     policy if config.star.init_from == "previous" else config.model,
                     right.rows,
                     config.training,

@@ -18,14 +18,13 @@ from pathlib import Path
 from typing import TypeAlias, cast
 
 import torch
-from accelerate import Accelerator, DistributedType
+from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 from torch import Tensor
 from torch.nn import Module, Parameter
 
 from jurist.digest import derive_seed
-from jurist.errors import ConfigError, TrainingError
-from jurist.progress import progress
+from jurist.errors import TrainingError
 from jurist.storage import make_directory
 from jurist.training.batch import Batch, collate
 from jurist.training.checkpoint import (
@@ -45,29 +44,21 @@ from jurist.training.optim import (
     optimizer_tensors,
     restore_optimizer,
 )
-from jurist.training.plan import micro_batches, plan
+from jurist.training.plan import parts_of_process, plan
+from jurist.training.processes import (
+    is_sharded,
+    laid_out_as,
+    local,
+    progress_on_main,
+    spread,
+    whole,
+    whole_on_main,
+)
 
 logger = logging.getLogger(__name__)
 
 LossFunction: TypeAlias = Callable[[Module, Batch], Tensor]
 """Loss of each row of a batch under a `BatchReader`, not reduced. Shape: [B]."""
-
-
-def make_accelerator() -> Accelerator:
-    """The processes and devices this process was launched with.
-
-    Raises:
-        ConfigError: If they shard the model, which checkpoints here do not support yet.
-    """
-    # Mixed precision is asked of torch by the loop: an Accelerator's own is fixed per process.
-    accelerator = Accelerator(mixed_precision="no")
-    sharded = (DistributedType.FSDP, DistributedType.DEEPSPEED, DistributedType.MEGATRON_LM)
-    if accelerator.distributed_type in sharded:
-        raise ConfigError(
-            f"training under {accelerator.distributed_type.value} is not supported: launch with "
-            f"plain data parallelism, or train with --lora-rank to need less memory"
-        )
-    return accelerator
 
 
 def train(
@@ -104,6 +95,11 @@ def train(
     _Loop(model, examples, loss_function, config, seed, work, inputs, pad_id, accelerator).run()
 
 
+def trainable(model: Module) -> dict[str, Parameter]:
+    """The parameters that are trained, by name."""
+    return {name: each for name, each in model.named_parameters() if each.requires_grad}
+
+
 class _Loop:
     def __init__(
         self,
@@ -128,12 +124,9 @@ class _Loop:
         self.accelerator = accelerator
         self.steps = plan(examples, batch_size=config.batch_size, epochs=config.epochs, seed=seed)
         self.reader = BatchReader(model)
-        self.wrapped = cast(Module, accelerator.prepare_model(self.reader))
-        self.parameters: dict[str, Parameter] = {
-            name: parameter
-            for name, parameter in model.named_parameters()
-            if parameter.requires_grad
-        }
+        self.wrapped = spread(self.reader, accelerator)
+        self.sharded = is_sharded(accelerator)
+        self.parameters = trainable(model)
         self.optimizer = make_optimizer(self.parameters.values(), config)
 
     def run(self) -> None:
@@ -153,26 +146,25 @@ class _Loop:
     def _run(self, done: int, metrics: MetricsLog | None, timings: MetricsLog | None) -> None:
         self.model.train()
         left = len(self.steps) - done
-        shown = progress("training", left, "steps") if metrics else nullcontext(_ignore)
-        with shown as advance:
+        with progress_on_main(self.accelerator, "training", left, "steps") as advance:
             for step in range(done, len(self.steps)):
                 started = time.monotonic()
                 values, tokens = self._step(step)
                 advance(1)
-                if metrics is None or timings is None:
-                    continue
                 seconds = time.monotonic() - started
-                metrics.write(step + 1, values)
-                timings.write(
-                    step + 1,
-                    {
-                        "train/seconds": round(seconds, 4),
-                        "train/tokens": tokens,
-                        "train/tokens_per_second": round(tokens / max(seconds, 1e-9), 1),
-                    },
-                )
+                if metrics and timings:
+                    metrics.write(step + 1, values)
+                    timings.write(
+                        step + 1,
+                        {
+                            "train/seconds": round(seconds, 4),
+                            "train/tokens": tokens,
+                            "train/tokens_per_second": round(tokens / max(seconds, 1e-9), 1),
+                        },
+                    )
                 if (step + 1) % self.config.checkpoint_every == 0 and step + 1 < len(self.steps):
-                    metrics.sync()
+                    if metrics:
+                        metrics.sync()
                     self._checkpoint(step + 1)
         self._refuse_bad_weights(len(self.steps))
         self.model.eval()
@@ -192,36 +184,35 @@ class _Loop:
             group["lr"] = rate
         torch.manual_seed(derive_seed("dropout", self.seed, step, accelerator.process_index))
 
-        # Neighbours share prompts, so that each process takes its rows in one piece.
-        start, end = (
-            len(rows) * (accelerator.process_index + after) // accelerator.num_processes
-            for after in (0, 1)
-        )
-        own = rows[start:end]
-        # A process without a row of its own must still meet the others when gradients are summed.
-        share = 1.0 if own else 0.0
         shared = self.reader.shared
-        parts = list(
-            micro_batches(own or rows[:1], max_tokens=config.micro_batch_tokens, shared=shared)
+        parts, num_own = parts_of_process(
+            rows,
+            accelerator.process_index,
+            accelerator.num_processes,
+            max_tokens=config.micro_batch_tokens,
+            shared=shared,
+            in_step=self.sharded,
         )
         loss, tokens = torch.zeros((), device=accelerator.device), 0
         for number, part in enumerate(parts, 1):
             batch = collate(part, shared=shared, pad_id=self.pad_id, device=accelerator.device)
+            # What is computed only to meet the other processes does not count.
+            counts = 1.0 if number <= num_own else 0.0
             tokens += sum(len(sequence.ids) for row in part for sequence in row.sequences)
             with self._accumulating(last=number == len(parts)):
-                with torch.autocast(accelerator.device.type, torch.bfloat16, enabled=config.bf16):
+                with self._autocast():
                     losses = self.loss_function(self.wrapped, batch)
                 assert losses.shape == batch.weights.shape, (losses.shape, batch.weights.shape)
-                partial = (losses * batch.weights).sum() * (share / denominator)
+                partial = (losses * batch.weights).sum() * (counts / denominator)
                 # Processes' gradients are averaged, and here they are to be summed.
-                accelerator.backward(partial * accelerator.num_processes)
+                (partial * accelerator.num_processes).backward()
             loss += partial.detach()
         if accelerator.num_processes > 1:
             loss = cast(Tensor, accelerator.reduce(loss, "sum"))
         norm = torch.nn.utils.clip_grad_norm_(self.parameters.values(), config.max_grad_norm)
         values = {
             "train/loss": loss.item(),
-            "train/grad_norm": norm.item(),
+            "train/grad_norm": whole(norm).item(),
             "train/learning_rate": rate,
             "train/rows": float(len(rows)),
         }
@@ -230,8 +221,18 @@ class _Loop:
         self.optimizer.zero_grad(set_to_none=True)
         return values, tokens
 
+    def _autocast(self) -> torch.autocast:
+        # Sharded weights are put together for one use; their bfloat16 copies are not to outlive it.
+        return torch.autocast(
+            self.accelerator.device.type,
+            torch.bfloat16,
+            enabled=self.config.bf16,
+            cache_enabled=not self.sharded,
+        )
+
     def _accumulating(self, *, last: bool) -> AbstractContextManager[None]:
-        if last:
+        # Sharded gradients are summed after every part: kept whole they would not fit.
+        if last or self.sharded:
             return nullcontext()
         return cast(AbstractContextManager[None], self.accelerator.no_sync(self.wrapped))
 
@@ -249,8 +250,13 @@ class _Loop:
                 )
 
     def _refuse_bad_weights(self, step: int) -> None:
-        for name, parameter in self.parameters.items():
-            if not bool(parameter.isfinite().all()):
+        own = [local(parameter).isfinite().all() for parameter in self.parameters.values()]
+        bad = (~torch.stack(own)).float()
+        if self.sharded:
+            # All processes stop for what one of them holds.
+            bad = cast(Tensor, self.accelerator.reduce(bad, "sum"))
+        for name, is_bad in zip(self.parameters, bad.tolist(), strict=True):
+            if is_bad:
                 raise TrainingError(
                     f"after step {step} of {len(self.steps)}: weight {name} is not finite; "
                     f"{self._kept(step)}"
@@ -264,13 +270,12 @@ class _Loop:
 
     def _checkpoint(self, step: int) -> None:
         self._refuse_bad_weights(step)
-        weights = {
-            name: parameter.detach().cpu().contiguous()
-            for name, parameter in self.parameters.items()
-        }
-        optimizer = optimizer_tensors(self.optimizer, self.parameters)
-        checkpoint = Checkpoint(step=step, weights=weights, optimizer=optimizer)
-        write_checkpoint(self.work, checkpoint, inputs=self.inputs)
+        weights = whole_on_main(self.parameters, self.accelerator)
+        state = optimizer_tensors(self.optimizer, self.parameters)
+        optimizer = whole_on_main(state, self.accelerator)
+        if self.accelerator.is_main_process:
+            checkpoint = Checkpoint(step=step, weights=weights, optimizer=optimizer)
+            write_checkpoint(self.work, checkpoint, inputs=self.inputs)
 
     def _restore(self) -> int:
         """Go back to the newest whole checkpoint, in all processes. Returns its step, or 0."""
@@ -286,11 +291,7 @@ class _Loop:
         checkpoint = read_checkpoint(folder, inputs=self.inputs)
         with torch.no_grad():
             for name, parameter in self.parameters.items():
-                parameter.copy_(checkpoint.weights[name])
+                parameter.copy_(laid_out_as(parameter, checkpoint.weights[name]))
         restore_optimizer(self.optimizer, self.parameters, checkpoint.optimizer)
         logger.info("going on after step %d of %d", checkpoint.step, len(self.steps))
         return checkpoint.step
-
-
-def _ignore(count: int) -> None:
-    """No progress is shown by any process but the main one."""

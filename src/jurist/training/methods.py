@@ -9,12 +9,14 @@ import json
 import logging
 import shutil
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
+import torch
+from accelerate import Accelerator
 from torch.nn import Module
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -34,7 +36,8 @@ from jurist.training.examples import (
     supervised_examples,
     verdict_examples,
 )
-from jurist.training.loop import LossFunction, make_accelerator, train
+from jurist.training.loop import LossFunction, train, trainable
+from jurist.training.processes import is_sharded, make_accelerator, whole_on_main
 from jurist.training.reference import (
     read_reference,
     reference_logps,
@@ -79,7 +82,7 @@ def train_scalar(
         return
     tokenizer = load_tokenizer(model)
     job.train(
-        load_scalar(model),
+        load_scalar,
         tokenizer,
         scalar_examples(tokenizer, preferences),
         forward.bradley_terry,
@@ -117,7 +120,7 @@ def train_verdict(
     if job.done():
         return
     tokenizer = load_tokenizer(model)
-    job.train(load_causal(model), tokenizer, verdict_examples(tokenizer, rows), forward.verdict)
+    job.train(load_causal, tokenizer, verdict_examples(tokenizer, rows), forward.verdict)
 
 
 def train_supervised(
@@ -149,9 +152,7 @@ def train_supervised(
     if job.done():
         return
     tokenizer = load_tokenizer(model)
-    job.train(
-        load_causal(model), tokenizer, supervised_examples(tokenizer, rows), forward.supervised
-    )
+    job.train(load_causal, tokenizer, supervised_examples(tokenizer, rows), forward.supervised)
 
 
 def train_dpo(
@@ -204,7 +205,7 @@ def train_dpo(
         raise DataError(
             "some rows have reference log-probabilities and some do not; give them to all or none"
         )
-    job.train(load_causal(model), tokenizer, examples, partial(forward.dpo, beta=beta))
+    job.train(load_causal, tokenizer, examples, partial(forward.dpo, beta=beta))
 
 
 def _rows(rows: Sequence[SupervisedRow] | Sequence[PairRow] | Sequence[Preference]) -> str:
@@ -263,7 +264,7 @@ class _Job:
         if logps is not None:
             return with_reference(examples, logps)
         accelerator = make_accelerator()
-        loaded = load_causal(reference)
+        loaded = load_causal(reference, place=_place(accelerator))
         forward.refuse_without_logits_to_keep(loaded)
         self.check(loaded, examples)
         found = with_reference(
@@ -293,19 +294,21 @@ class _Job:
 
     def train(
         self,
-        model: PreTrainedModel,
+        load: Callable[..., PreTrainedModel],
         tokenizer: PreTrainedTokenizerBase,
         examples: Sequence[Example],
         loss_function: LossFunction,
     ) -> None:
         """Train, and write the model down."""
-        self.check(model, examples)
-        if loss_function is not forward.bradley_terry:
-            forward.refuse_without_logits_to_keep(model)
+        # First: it says which device is this process's.
         accelerator = make_accelerator()
+        model = load(self.model, place=_place(accelerator))
+        self.check(model, examples)
+        scalar = loss_function is forward.bradley_terry
+        if not scalar:
+            forward.refuse_without_logits_to_keep(model)
         if self.config.gradient_checkpointing:
             model.activation_checkpointing_enable()
-        scalar = loss_function is forward.bradley_terry
         trained = self._adapted(model, scalar=scalar)
         train(
             trained,
@@ -318,6 +321,14 @@ class _Job:
             pad_id=_pad_id(tokenizer) if not scalar else int(model.config.pad_token_id),
             accelerator=accelerator,
         )
+        if is_sharded(accelerator):
+            weights = whole_on_main(trainable(trained), accelerator)
+            if accelerator.is_main_process:
+                fresh = load(self.model, place=torch.device("cpu"))
+                trained = self._adapted(fresh, scalar=scalar)
+                with torch.no_grad():
+                    for name, parameter in trainable(trained).items():
+                        parameter.copy_(weights[name])
         if accelerator.is_main_process:
             self._write(trained, tokenizer, len(examples))
         accelerator.wait_for_everyone()
@@ -325,7 +336,6 @@ class _Job:
     def _adapted(self, model: PreTrainedModel, *, scalar: bool) -> Module:
         if self.config.lora_rank == 0:
             return model
-        import torch
         from peft import LoraConfig, get_peft_model
 
         torch.manual_seed(self.seed)
@@ -377,6 +387,11 @@ def _readme(card: Mapping[str, str], recipe: Mapping[str, object], architecture:
         f"Loads with `transformers.{loader}`.\n\n"
         f"{facts}\n\nTraining:\n\n```json\n{json.dumps(recipe, indent=2)}\n```\n"
     )
+
+
+def _place(accelerator: Accelerator) -> torch.device | None:
+    """Where a process loads a model that `spread` then brings to its device."""
+    return torch.device("cpu") if is_sharded(accelerator) else None
 
 
 def _pad_id(tokenizer: PreTrainedTokenizerBase) -> int:

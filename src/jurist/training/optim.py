@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from jurist.training.config import TrainingConfig
+from jurist.training.processes import laid_out_as
 
 
 def learning_rate(step: int, *, peak: float, num_steps: int, warmup_ratio: float) -> float:
@@ -54,9 +55,9 @@ def make_optimizer(parameters: Iterable[Parameter], config: TrainingConfig) -> t
 def optimizer_tensors(
     optimizer: torch.optim.Optimizer, parameters: Mapping[str, Parameter]
 ) -> dict[str, Tensor]:
-    """State of an optimizer as named tensors, on the CPU."""
+    """State of an optimizer as named tensors, as they lie in this process."""
     return {
-        f"{name}/{key}": value.detach().cpu().contiguous()
+        f"{name}/{key}": value
         for name, parameter in parameters.items()
         for key, value in optimizer.state[parameter].items()
     }
@@ -67,8 +68,16 @@ def restore_optimizer(
     parameters: Mapping[str, Parameter],
     tensors: Mapping[str, Tensor],
 ) -> None:
-    """Give an optimizer the state that `optimizer_tensors` took from another."""
+    """Give an optimizer the state that `optimizer_tensors` took from another.
+
+    Args:
+        optimizer: Of the same parameters.
+        parameters: By name.
+        tensors: The state, every tensor whole.
+    """
     for name, value in tensors.items():
         parameter, _, key = name.rpartition("/")
         target = parameters[parameter]
-        optimizer.state[target][key] = value.clone().to(target.device)
+        # The count of steps is one number, however the moments lie.
+        own = value.to(target.device, copy=True) if key == "step" else laid_out_as(target, value)
+        optimizer.state[target][key] = own

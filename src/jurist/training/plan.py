@@ -3,8 +3,11 @@
 import hashlib
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
 from jurist.training.examples import Example
+
+Item = TypeVar("Item")
 
 POOL_BATCHES = 16
 """Batches whose rows are sorted together by length, so that parts of a batch are of one size."""
@@ -55,11 +58,11 @@ def _units(examples: Sequence[Example], keys: Sequence[bytes], batch_size: int) 
     for rows in by_prompt.values():
         rows.sort(key=lambda index: keys[index])
         parts = -(-len(rows) // batch_size)
-        units += _even(rows, parts)
+        units += map(list, _even(rows, parts))
     return units
 
 
-def _even(rows: list[int], parts: int) -> list[list[int]]:
+def _even(rows: Sequence[Item], parts: int) -> list[Sequence[Item]]:
     return [rows[len(rows) * n // parts : len(rows) * (n + 1) // parts] for n in range(parts)]
 
 
@@ -124,3 +127,47 @@ def micro_batches(
             end += 1
         yield examples[start:end]
         start = end
+
+
+def share_of(rows: Sequence[Item], process: int, num_processes: int) -> Sequence[Item]:
+    """The rows one of several processes computes: in one piece, since neighbours share prompts."""
+    return _even(rows, num_processes)[process]
+
+
+def parts_of_process(
+    rows: Sequence[Example],
+    process: int,
+    num_processes: int,
+    *,
+    max_tokens: int,
+    shared: bool,
+    in_step: bool,
+) -> tuple[list[Sequence[Example]], int]:
+    """The parts of a step that one process computes.
+
+    Args:
+        rows: Of the step. Each process computes its share of them (`share_of`).
+        process: Which one.
+        num_processes: How many there are.
+        max_tokens: Most tokens of a part.
+        shared: Whether each prompt of a part counts once; else tokens count padding, too.
+        in_step: All processes must compute as many parts as the others: they put the model's
+            layers together for every part. Else each computes its own, and one at least, since
+            all meet after the last.
+
+    Returns:
+        The parts, and how many of them count. Those after them are the step's shortest row, which
+        another process learns from.
+    """
+    of_all = [
+        list(
+            micro_batches(
+                share_of(rows, other, num_processes), max_tokens=max_tokens, shared=shared
+            )
+        )
+        for other in range(num_processes)
+    ]
+    own = of_all[process]
+    num_calls = max(map(len, of_all)) if in_step else max(1, len(own))
+    shortest = min(rows, key=lambda row: row.longest)
+    return own + [[shortest]] * (num_calls - len(own)), len(own)

@@ -15,12 +15,12 @@ from accelerate.utils import gather_object
 from torch.nn import Module
 
 from jurist.errors import StoreError
-from jurist.progress import progress
 from jurist.storage import write_json
 from jurist.training.batch import collate
 from jurist.training.examples import Example
 from jurist.training.forward import BatchReader, reply_logps
-from jurist.training.plan import micro_batches
+from jurist.training.plan import parts_of_process, share_of
+from jurist.training.processes import is_sharded, progress_on_main, spread
 
 
 @torch.no_grad()
@@ -46,7 +46,10 @@ def reference_logps(
     Returns:
         For each row one number per sequence, in nats, summed over the reply's tokens.
     """
-    reader = BatchReader(model.to(accelerator.device))
+    reader = BatchReader(model)
+    sharded = is_sharded(accelerator)
+    # Without gradients to sum, whole models need not meet.
+    called = spread(reader, accelerator) if sharded else reader.to(accelerator.device)
     # By length, so that little is padded; by prompt, so that neighbours share it.
     order = sorted(
         range(len(examples)),
@@ -57,21 +60,28 @@ def reference_logps(
             index,
         ),
     )
-    start, end = (
-        len(order) * (accelerator.process_index + after) // accelerator.num_processes
-        for after in (0, 1)
+    parts, num_own = parts_of_process(
+        [examples[index] for index in order],
+        accelerator.process_index,
+        accelerator.num_processes,
+        max_tokens=max_tokens,
+        shared=reader.shared,
+        in_step=sharded,
     )
-    own = order[start:end]
+    own = share_of(order, accelerator.process_index, accelerator.num_processes)
     found: list[tuple[int, tuple[float, ...]]] = []
-    with progress("reference", len(own), "rows") as advance, reader.reading():
-        rows = [examples[index] for index in own]
-        for part in micro_batches(rows, max_tokens=max_tokens, shared=reader.shared):
+    shown = progress_on_main(accelerator, "reference", len(own), "rows")
+    with shown as advance, reader.reading():
+        for number, part in enumerate(parts):
             batch = collate(part, shared=reader.shared, pad_id=pad_id, device=accelerator.device)
-            with torch.autocast(accelerator.device.type, torch.bfloat16, enabled=bf16):
-                logps = reply_logps(reader, batch)
-            here = own[len(found) : len(found) + len(part)]
-            found += zip(here, map(tuple, logps.T.tolist()), strict=True)
-            advance(len(part))
+            with torch.autocast(
+                accelerator.device.type, torch.bfloat16, enabled=bf16, cache_enabled=not sharded
+            ):
+                logps = reply_logps(called, batch)
+            if number < num_own:
+                here = own[len(found) : len(found) + len(part)]
+                found += zip(here, map(tuple, logps.T.tolist()), strict=True)
+                advance(len(part))
     if accelerator.num_processes > 1:
         found = cast(list[tuple[int, tuple[float, ...]]], gather_object(found))
     return [logps for _, logps in sorted(found)]
