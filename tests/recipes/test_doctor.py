@@ -52,10 +52,11 @@ def test_extras_are_listed_by_name_and_by_the_command_that_installs_them(lacking
     assert "pip install 'jurist[parquet]'" in said
 
 
-def test_an_extra_that_only_a_flag_needs_is_no_fault(lacking):
-    lacking("ray")
-    (found,) = (finding for finding in examine() if finding.what == "extra [ray]")
-    assert found.found == "without ray; for --ray: pip install 'jurist[ray]'"
+@pytest.mark.parametrize(("extra", "flag"), [("ray", "--ray"), ("vllm", "--engine vllm")])
+def test_an_extra_that_only_a_flag_needs_is_no_fault(lacking, extra, flag):
+    lacking(extra)
+    (found,) = (finding for finding in examine() if finding.what == f"extra [{extra}]")
+    assert found.found == f"without {extra}; for {flag}: pip install 'jurist[{extra}]'"
     assert found.advice == ""
 
 

@@ -29,8 +29,9 @@ EXTRAS = {
     "report": ("matplotlib",),
     "gguf": ("gguf",),
     "ray": ("ray",),
+    "vllm": ("vllm",),
 }
-NEEDED_BY_A_FLAG = {"ray": "--ray"}
+NEEDED_BY_A_FLAG = {"ray": "--ray", "vllm": "--engine vllm"}
 """Extras that one flag needs and nothing else. That one is missing is no fault of a machine."""
 
 LEAST_FREE_BYTES = 2 * 2**30
