@@ -1,9 +1,9 @@
 """One comparison alone, and at random places among 64 others: the same votes, token by token.
 
-In float32. Sums are formed in another order in another batch, so log-probabilities agree to 1e-4
-nats, and a draw could only differ where its random number is as near to a boundary between two
-tokens as that: hardly ever with the 262 tokens here, but now and then with tens of thousands. The
-controls break the engine in ways that such engines break, and must be noticed.
+In float32. On a machine whose products depend on how many rows they have, log-probabilities agree
+to 1e-4 nats only: that is what is asked for here, and `test_invariant_products.py` asks for equal
+bits where they can be had. The controls break the engine as such engines break, and must be
+noticed.
 """
 
 import itertools
