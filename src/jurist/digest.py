@@ -13,14 +13,7 @@ def canonical(value: object) -> str:
         TypeError: If the value holds something JSON has no word for.
         ValueError: If it holds NaN or an infinity.
     """
-    return json.dumps(
-        value,
-        sort_keys=True,
-        separators=(",", ":"),
-        ensure_ascii=False,
-        allow_nan=False,
-        default=_plain,
-    )
+    return _ENCODER.encode(value)
 
 
 def _plain(value: object) -> object:
@@ -29,6 +22,16 @@ def _plain(value: object) -> object:
     if isinstance(value, Path):
         return str(value)
     raise TypeError(f"{type(value).__name__} has no canonical JSON: {value!r}")
+
+
+# One for all: `json.dumps` would make another at each of many thousand calls.
+_ENCODER = json.JSONEncoder(
+    sort_keys=True,
+    separators=(",", ":"),
+    ensure_ascii=False,
+    allow_nan=False,
+    default=_plain,
+)
 
 
 def digest(*parts: object) -> str:
