@@ -14,11 +14,7 @@ from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM
 from transformers.pytorch_utils import Conv1D
 
 from jurist.engines import shared_prefix
-from jurist.engines.invariant_products import (
-    PackedProducts,
-    filled_rows,
-    packable,
-)
+from jurist.engines.invariant_products import PackedProducts, packable
 from jurist.engines.partial_attention import attention
 from jurist.engines.transformers import TransformersEngine
 from jurist.types import Sampling, user
@@ -71,21 +67,6 @@ def layers() -> torch.nn.ModuleDict:
         "conv": conv,
     }
     return torch.nn.ModuleDict(modules).to(torch.bfloat16)
-
-
-@pytest.mark.parametrize(
-    ("rows", "dtype", "filled"),
-    [
-        (1, torch.float32, 16),
-        (16, torch.float32, 16),
-        (17, torch.float32, 17),
-        (1, torch.bfloat16, 128),
-        (128, torch.bfloat16, 128),
-        (129, torch.bfloat16, 256),
-    ],
-)
-def test_rows_are_filled_up_as_the_type_wants(rows, dtype, filled):
-    assert filled_rows(rows, dtype) == filled
 
 
 @needs_packing
@@ -182,7 +163,7 @@ def test_a_score_has_the_same_bits_alone_and_among_others(engine):
 @pytest.mark.parametrize("engine", [torch.float32], indirect=True)
 def test_without_filling_up_the_bits_depend_on_the_others(engine, monkeypatch):
     """The control: products of as many rows as there are."""
-    monkeypatch.setattr(shared_prefix, "filled_rows", lambda rows, dtype: rows)
+    monkeypatch.setattr(shared_prefix, "MIN_ROWS", 1)
     if rows_alike(functools.partial(linear, weight=torch.randn(64, 64)), torch.randn(256, 64)):
         pytest.skip("on this machine few rows have the same bits as many")
     among = bits(engine, PROMPTS)

@@ -102,7 +102,7 @@ class StreamingEngine(Protocol):
 
     Only for one whose answers do not depend on what else is asked in the call, such as a server's:
     after a crash the call for what is missing is another call. A model that decodes what is asked
-    together as a batch is no such engine, for a batch changes the last digits.
+    together as a batch is no such engine: on some machines a batch changes the last digits.
 
     Each of the two methods does what its namesake in `Engine` and `LogprobEngine` does, with the
     same errors, and returns when everything was handed over.

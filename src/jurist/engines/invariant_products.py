@@ -22,17 +22,10 @@ from torch.nn.functional import pad
 from transformers.pytorch_utils import Conv1D
 
 MIN_ROWS = 16
-"""Least rows of a float32 product. MKL forms products of fewer by other routines."""
+"""Least rows to put through a model. MKL forms float32 products of fewer by other routines."""
 
 BLOCK_ROWS = 128
 """Rows of a bfloat16 product. Fewer make many rows slower, more make few rows slower."""
-
-
-def filled_rows(rows: int, dtype: torch.dtype) -> int:
-    """How many rows to put through a model so that those wanted come out as they always do."""
-    if dtype == torch.bfloat16:
-        return -(-rows // BLOCK_ROWS) * BLOCK_ROWS
-    return max(rows, MIN_ROWS)
 
 
 class PackedProducts:

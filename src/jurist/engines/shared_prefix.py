@@ -11,7 +11,7 @@ prompt, S = tokens of a reply so far, D = width of a head, V = vocabulary.
 """
 
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -20,9 +20,10 @@ from torch import Tensor
 from torch.nn.functional import pad, scaled_dot_product_attention
 from transformers import AttentionInterface, PreTrainedModel
 
-from jurist.engines.invariant_products import PackedProducts, filled_rows
+from jurist.engines.invariant_products import MIN_ROWS, PackedProducts
 from jurist.engines.keys_and_values import Prefix, Wave
 from jurist.engines.partial_attention import attention, merged
+from jurist.models.attending import attending, can_exchange_attention
 
 NAME = "jurist_shared_prefix"
 
@@ -51,7 +52,8 @@ QUERY_MULTIPLE = 4
 on them in blocks, and adds up in another order in a block of one or two."""
 
 QUERY_BLOCK = 32
-"""In bfloat16 they attend in blocks of this many: the routine changes with their number there."""
+"""Beside packed products they attend in blocks of this many: in bfloat16 the routine changes with
+their number."""
 
 
 def supported(model: PreTrainedModel) -> bool:
@@ -59,10 +61,7 @@ def supported(model: PreTrainedModel) -> bool:
 
     Grouped heads, sliding windows and capped scores are. Other models are decoded the plain way.
     """
-    return (
-        model._can_set_attn_implementation()  # pyright: ignore[reportPrivateUsage]
-        and model.config.model_type in SUPPORTED
-    )
+    return can_exchange_attention(model) and model.config.model_type in SUPPORTED
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +128,7 @@ class SharedPrefixDecoder:
     def step(self, tokens: Tensor) -> Tensor:
         """Logits after one more token of every reply; see `Decoder.step`."""
         num_rows = len(tokens)
-        rows = filled_rows(num_rows, self._model.dtype)
-        ids, positions = _filled(tokens, rows), _filled(self._positions, rows)
+        ids, positions = _filled(tokens, MIN_ROWS), _filled(self._positions, MIN_ROWS)
         output = self._forward(ids[:, None], positions[:, None], self, logits_to_keep=1)
         for wave in self._waves:
             wave.length += 1
@@ -184,6 +182,7 @@ class SharedPrefixDecoder:
                     part,
                     prefix.keys[layer.index][:, :, first:],
                     prefix.values[layer.index][:, :, first:],
+                    in_blocks=self._products is not None,
                 )
             else:  # The window has left the prompt behind.
                 output = torch.zeros_like(part)
@@ -263,10 +262,8 @@ class SharedPrefixDecoder:
         lengths = [len(tokens) for tokens in prompts.values()]
         positions = torch.cat([torch.arange(length, device=device) for length in lengths])
         prefixes = {prompt: Prefix(len(tokens)) for prompt, tokens in prompts.items()}
-        ends = torch.tensor(lengths, device=device).cumsum(0) - 1
-        ends = _filled(ends, filled_rows(len(ends), self._model.dtype))
-        rows = filled_rows(len(ids), self._model.dtype)
-        ids, positions = _filled(ids, rows), _filled(positions, rows)
+        ends = _filled(torch.tensor(lengths, device=device).cumsum(0) - 1, MIN_ROWS)
+        ids, positions = _filled(ids, MIN_ROWS), _filled(positions, MIN_ROWS)
         reading = _Reading(list(prefixes.values()))
         logits = self._forward(ids[None], positions[None], reading, logits_to_keep=ends)[0]
         logits = logits[: len(prompts)]
@@ -274,15 +271,16 @@ class SharedPrefixDecoder:
         self._last_logits |= dict(zip(prompts, logits, strict=True))
 
     def _forward(
-        self, ids: Tensor, positions: Tensor, attending: Pass, *, logits_to_keep: int | Tensor
+        self, ids: Tensor, positions: Tensor, to_attend: Pass, *, logits_to_keep: int | Tensor
     ) -> Tensor:
-        with _attending(self._model), self._products.in_use() if self._products else nullcontext():
+        products = self._products.in_use() if self._products else nullcontext()
+        with attending(self._model, NAME), products:
             output: Any = self._model(
                 input_ids=ids,
                 position_ids=positions,
                 use_cache=False,
                 logits_to_keep=logits_to_keep,
-                shared_prefix=attending,
+                shared_prefix=to_attend,
             )
         return output.logits
 
@@ -311,20 +309,19 @@ class _Reading:
 
 
 def _over_prompt(
-    layer: Layer, query: Tensor, keys: Tensor, values: Tensor
+    layer: Layer, query: Tensor, keys: Tensor, values: Tensor, *, in_blocks: bool
 ) -> tuple[Tensor, Tensor]:
     """Attention over one prompt, the same for a query whatever others there are.
 
     Shapes: [1, K, M, D], 2 x [1, K, L, D] -> [1, K, M, D], [1, K, M].
     """
     num_heads, num_queries, width = query.shape[1:]
-    blocks = query.device.type == "cpu" and query.dtype == torch.bfloat16
-    query = pad(query, (0, 0, 0, -num_queries % (QUERY_BLOCK if blocks else QUERY_MULTIPLE)))
-    if blocks:
+    query = pad(query, (0, 0, 0, -num_queries % (QUERY_BLOCK if in_blocks else QUERY_MULTIPLE)))
+    if in_blocks:
         query = query.view(num_heads, -1, QUERY_BLOCK, width).transpose(0, 1)
         keys, values = (held.expand(len(query), -1, -1, -1) for held in (keys, values))
     output, total = attention(query, keys, values, scale=layer.scale, softcap=layer.softcap)
-    if blocks:
+    if in_blocks:
         output = output.transpose(0, 1).reshape(1, num_heads, -1, width)
         total = total.transpose(0, 1).reshape(1, num_heads, -1)
     return output[:, :, :num_queries], total[:, :, :num_queries]
@@ -389,14 +386,3 @@ def _attention(
 
 
 AttentionInterface.register(NAME, _attention)
-
-
-@contextmanager
-def _attending(model: PreTrainedModel) -> Generator[None]:
-    """Have the model attend through `_attention` while the block runs."""
-    usual = model.config._attn_implementation  # pyright: ignore[reportPrivateUsage]
-    model.set_attn_implementation(NAME)
-    try:
-        yield
-    finally:
-        model.set_attn_implementation(usual or "sdpa")

@@ -4,6 +4,9 @@ Started by `jurist.engines.workers` with the number of a file descriptor, its en
 told how to make its engine, says ("ready", fingerprint), and then for each job ("done", answers).
 In between it may ask ("enough", completions), and is told whether. What goes wrong it says as
 ("raised", exception).
+
+Messages are pickled. Both ends are this program, on a line that no one else holds: a pair of
+sockets without a name, handed down at the start. Nothing that is read from a file comes this way.
 """
 
 import os

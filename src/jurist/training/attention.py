@@ -14,8 +14,7 @@ Dimension key: T = tokens of the packed sequence, H = heads, K = heads of keys a
 of a head; of a part: N = stems or branches in it, Q = most queries of one, S = most keys of one.
 """
 
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, cast
 
@@ -24,6 +23,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.nn import Module
 from transformers import AttentionInterface, PreTrainedModel
+
+from jurist.models.attending import can_exchange_attention
 
 NAME = "jurist_tree"
 
@@ -456,17 +457,6 @@ def shares_prefixes(model: PreTrainedModel) -> bool:
     config = model.config.get_text_config()
     return (
         config.model_type in SUPPORTED
-        and model._can_set_attn_implementation()  # pyright: ignore[reportPrivateUsage]
+        and can_exchange_attention(model)
         and not getattr(config, "use_bidirectional_attention", None)
     )
-
-
-@contextmanager
-def attending_by_tree(model: PreTrainedModel) -> Generator[None]:
-    """Have the model attend through `tree_attention` while the block runs."""
-    usual = model.config._attn_implementation  # pyright: ignore[reportPrivateUsage]
-    model.set_attn_implementation(NAME)
-    try:
-        yield
-    finally:
-        model.set_attn_implementation(usual or "sdpa")

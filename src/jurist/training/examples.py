@@ -6,7 +6,7 @@ end of its row, where truncation would take it. What is too long is refused by n
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
@@ -72,31 +72,26 @@ def supervised_examples(
     tokenizer: PreTrainedTokenizerBase, rows: Sequence[SupervisedRow]
 ) -> list[Example]:
     """Replies to learn whole, the token that ends the turn included."""
-    return [
-        Example(
-            name=row.preference_id,
-            sequences=(
-                _joined(
-                    encode_prompt(tokenizer, row.prompt), encode_reply(tokenizer, row.completion)
-                ),
-            ),
-            weight=row.weight,
-        )
-        for row in rows
-    ]
+    return _examples(tokenizer, rows, encode_reply)
 
 
 def verdict_examples(
     tokenizer: PreTrainedTokenizerBase, rows: Sequence[SupervisedRow]
 ) -> list[Example]:
     """Verdicts to learn: the reply's own tokens, without the one that ends the turn."""
+    return _examples(tokenizer, rows, encode_text)
+
+
+def _examples(
+    tokenizer: PreTrainedTokenizerBase,
+    rows: Sequence[SupervisedRow],
+    encode: Callable[[PreTrainedTokenizerBase, str], list[int]],
+) -> list[Example]:
     return [
         Example(
             name=row.preference_id,
             sequences=(
-                _joined(
-                    encode_prompt(tokenizer, row.prompt), encode_text(tokenizer, row.completion)
-                ),
+                _joined(encode_prompt(tokenizer, row.prompt), encode(tokenizer, row.completion)),
             ),
             weight=row.weight,
         )

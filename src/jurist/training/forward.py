@@ -15,6 +15,7 @@ from torch.nn import Linear, Module
 from transformers import PreTrainedModel
 
 from jurist.errors import ConfigError
+from jurist.models.attending import attending
 from jurist.objectives import (
     bradley_terry_loss,
     dpo_loss,
@@ -24,7 +25,7 @@ from jurist.objectives import (
     token_logps_from_hidden,
     verdict_loss,
 )
-from jurist.training.attention import attending_by_tree, shares_prefixes
+from jurist.training.attention import NAME, shares_prefixes
 from jurist.training.batch import Batch
 
 
@@ -73,7 +74,7 @@ class BatchReader(Module):
         if not self.shared:
             yield
             return
-        with attending_by_tree(self.base):
+        with attending(self.base, NAME):
             yield
 
     def forward(self, batch: Batch, read: Literal["replies", "rewards"]) -> Tensor:
