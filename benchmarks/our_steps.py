@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import Module
 
 from jurist.models.load import load_causal, load_scalar
-from jurist.training import TrainingConfig, forward
+from jurist.training import PairLossConfig, TrainingConfig, forward
 from jurist.training.batch import Batch
 from jurist.training.examples import Encoded, Example
 from jurist.training.loop import LossFunction, train
@@ -83,7 +83,7 @@ def main() -> None:
     losses: dict[str, LossFunction] = {
         "supervised": forward.supervised,
         "scalar": forward.bradley_terry,
-        "dpo": lambda reader, batch: forward.dpo(reader, batch, beta=0.1),
+        "dpo": lambda reader, batch: forward.pairs(reader, batch, loss=PairLossConfig(beta=0.1)),
     }
     if method == "dpo":
         started = time.process_time()

@@ -24,7 +24,13 @@ from jurist.formats import Terse
 from jurist.models.chat import encode_prompt, encode_reply
 from jurist.models.load import load_causal, load_tokenizer
 from jurist.rationales import SupervisedRow, right_and_wrong, right_traces, sample_traces
-from jurist.training import TrainingConfig, train_dpo, train_scalar, train_supervised
+from jurist.training import (
+    PairLossConfig,
+    TrainingConfig,
+    train_pairs,
+    train_scalar,
+    train_supervised,
+)
 from jurist.types import Sampling
 from jurist.worlds import BASE, preferences
 
@@ -54,12 +60,12 @@ def main() -> None:
         model = str(BASE)
         train_scalar(model, pairs, settings, seed=0, output=folder / "scalar", card=card)
         train_supervised(model, right, settings, seed=0, output=folder / "supervised", card=card)
-        train_dpo(
+        train_pairs(
             model,
             contrast,
             settings,
             reference=model,
-            beta=1.0,
+            loss=PairLossConfig(),
             seed=0,
             output=folder / "dpo",
             card=card,

@@ -17,6 +17,7 @@ from jurist.recipes.evaluate import run_evaluate
 from jurist.recipes.genrm import run_genrm
 from jurist.recipes.judge import run_judge
 from jurist.recipes.launch import help_main_process, is_helper, leading
+from jurist.recipes.pair_rm import run_pair_rm
 from jurist.recipes.quickstart import run_quickstart
 from jurist.recipes.rerun import run_rerun
 from jurist.recipes.star_dpo import run_star_dpo
@@ -25,6 +26,7 @@ from jurist.recipes.star_sft import run_star_sft
 COMMANDS = {
     "quickstart": run_quickstart,
     "bradley-terry": run_bradley_terry,
+    "pair-rm": run_pair_rm,
     "genrm": run_genrm,
     "star-sft": run_star_sft,
     "star-dpo": run_star_dpo,

@@ -11,6 +11,7 @@ from jurist.formats import Direct, Pairwise, Terse
 from jurist.judges import (
     Ballot,
     BothOrders,
+    ComparedJudge,
     DirectJudge,
     Judge,
     PairwiseJudge,
@@ -114,12 +115,16 @@ DIRECT = DirectJudge(
     Likelihoods(lambda first, second: [-float(len(first)), -float(len(second))]),
     format=Terse(reasoning=False),
 )
+COMPARED = ComparedJudge(
+    lambda comparisons: [float(len(one.second) - len(one.first)) for one in comparisons]
+)
 # Judges that go by the responses and not by their places.
 FAIR: dict[str, Judge] = {
     "pairwise": reading(shorter),
     "pairwise-votes": reading(three_of_four, votes=4),
     "direct": DIRECT,
     "scored": SCORED,
+    "compared": COMPARED,
     "both-orders": BothOrders(reading(shorter)),
     "voting": Voting(reading(three_of_four, votes=4)),
     "voting-both-orders": Voting(BothOrders(reading(three_of_four, votes=4))),
@@ -386,3 +391,31 @@ def test_renaming_the_responses_renames_nothing_in_the_ballots(texts: list[tuple
     shown = [pair(first, second) for first, second in texts]
     renamed = [pair("z" * len(first), "y" * len(second)) for first, second in texts]
     assert ballots(SCORED, shown) == ballots(SCORED, renamed)
+
+
+def test_log_odds_become_a_verdict_and_its_probability():
+    odds = {"a": 1.0, "b": -2.0, "c": 0.0, "d": math.nan, "e": math.inf}
+    judge = ComparedJudge(lambda comparisons: [odds[one.first] for one in comparisons])
+    found = [readings[0] for readings in judge([pair(name, "x") for name in odds])]
+    assert [one.outcome for one in found] == [
+        Verdict.FIRST,
+        Verdict.SECOND,
+        Verdict.TIE,
+        Failure.ERROR,
+        Failure.ERROR,
+    ]
+    # 1 / (1 + e^-1), 1 / (1 + e^2)
+    assert found[0].probability == pytest.approx(0.731058578630)
+    assert found[1].probability == pytest.approx(0.119202922022)
+    assert (found[2].probability, found[3].probability) == (0.5, None)
+
+
+def test_a_comparison_asked_twice_is_read_once():
+    asked = []
+
+    def comparer(comparisons):
+        asked.extend(comparisons)
+        return [1.0] * len(comparisons)
+
+    assert len(ComparedJudge(comparer)([pair("a", "b"), pair("a", "b"), pair("b", "a")])) == 3
+    assert asked == [pair("a", "b"), pair("b", "a")]

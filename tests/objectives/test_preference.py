@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jurist.objectives import bradley_terry_loss, dpo_loss
+from jurist.objectives import bradley_terry_loss, comparison_loss, dpo_loss, ipo_loss
 
 rewards = st.floats(-30, 30, width=32)
 
@@ -112,3 +112,56 @@ def test_shapes_that_would_broadcast_are_refused():
 def test_a_beta_that_is_not_positive_is_refused(beta):
     with pytest.raises(ValueError, match="beta must be positive"):
         dpo_loss(*torch.zeros(4, 1), beta=beta)
+
+
+def test_ipo_loss_matches_hand_worked_value():
+    # log-ratios: chosen -1 - -2 = 1, rejected -3 - -3.5 = 0.5; (1 - 0.5 - 1 / 0.8)^2 = 0.75^2
+    loss = ipo_loss(*torch.tensor([[-1.0], [-3.0], [-2.0], [-3.5]]), beta=0.4)
+    torch.testing.assert_close(loss, torch.tensor([0.5625]))
+
+
+@given(
+    logps=st.tuples(*[st.floats(-20, 0, width=32)] * 3),
+    beta=st.floats(0.05, 5),
+    over=st.floats(0.1, 9),
+)
+def test_ipo_loss_is_least_at_its_margin_and_grows_alike_on_both_sides(logps, beta, over):
+    rejected, ref_chosen, ref_rejected = torch.tensor(logps).double().unsqueeze(-1)
+    aimed = ref_chosen + rejected - ref_rejected + 1 / (2 * beta)
+    at, above, below = (
+        ipo_loss(chosen, rejected, ref_chosen, ref_rejected, beta=beta)
+        for chosen in (aimed, aimed + over, aimed - over)
+    )
+    torch.testing.assert_close(at, torch.zeros_like(at), atol=1e-9, rtol=0)
+    torch.testing.assert_close(above, torch.full_like(above, over**2))
+    torch.testing.assert_close(above, below)
+
+
+def test_comparison_loss_matches_hand_worked_values():
+    # (log(1 + e^-2) + log(1 + e^1)) / 2: log-odds 2 with the chosen first, 1 with it second
+    loss = comparison_loss(torch.tensor([2.0]), torch.tensor([1.0]))
+    worked = (math.log1p(math.exp(-2)) + math.log1p(math.e)) / 2
+    torch.testing.assert_close(loss, torch.tensor([worked]))
+
+
+@given(log_odds=rewards)
+def test_comparison_loss_of_a_head_without_bias_is_bradley_terrys(log_odds):
+    one = torch.tensor([log_odds])
+    torch.testing.assert_close(
+        comparison_loss(one, -one), bradley_terry_loss(one, torch.zeros(1)), rtol=1e-5, atol=1e-6
+    )
+
+
+@given(first=rewards, second=rewards)
+def test_a_head_that_only_knows_the_place_does_not_gain_by_it(first, second):
+    place = torch.tensor([first])
+    assert comparison_loss(place, place).item() >= math.log(2) - 1e-6
+    swapped = comparison_loss(torch.tensor([second]), place)
+    torch.testing.assert_close(comparison_loss(-place, torch.tensor([-second])), swapped)
+
+
+@pytest.mark.parametrize("loss", [dpo_loss, ipo_loss])
+@pytest.mark.parametrize("beta", [0.0, -1.0, float("inf"), float("nan")])
+def test_a_beta_that_holds_nothing_is_refused_by_either_loss(loss, beta):
+    with pytest.raises(ValueError, match="beta must be positive and finite"):
+        loss(*torch.zeros(4, 1), beta=beta)

@@ -15,6 +15,7 @@ from jurist.recipes.evaluate import EvaluateConfig
 from jurist.recipes.genrm import GenRMConfig
 from jurist.recipes.judge import JudgeFileConfig
 from jurist.recipes.open_judge import JudgeConfig, VotingConfig
+from jurist.recipes.pair_rm import PairRMConfig
 from jurist.recipes.quickstart import QuickstartConfig
 from jurist.recipes.rerun import RECIPES
 from jurist.recipes.run import from_json, to_json
@@ -22,7 +23,7 @@ from jurist.recipes.sets import DataConfig
 from jurist.recipes.star import StarConfig
 from jurist.recipes.star_dpo import StarDPOConfig
 from jurist.recipes.star_sft import StarSFTConfig
-from jurist.training.config import TrainingConfig
+from jurist.training.config import PairLossConfig, TrainingConfig
 
 OUTPUT = Path("runs/there")
 words = st.text(st.characters(exclude_categories=["Cs"]))
@@ -42,6 +43,12 @@ training = st.builds(
     lora_rank=st.integers(0, 8),
     bf16=st.booleans(),
 )
+pair_loss = st.builds(
+    PairLossConfig,
+    loss=st.sampled_from(["dpo", "ipo"]),
+    beta=st.none() | rates,
+    sft_weight=st.floats(0, 2),
+)
 voting = st.builds(VotingConfig, votes=st.integers(1, 64), temperature=st.floats(0, 2))
 star = st.builds(StarConfig, rounds=st.integers(1, 5), init_from=st.sampled_from(["base"]))
 judge = st.builds(JudgeConfig, model=words, base_url=words, voting=voting)
@@ -56,6 +63,7 @@ CONFIGS = {
         BradleyTerryConfig, model=words, output=paths, data=data, training=training, seed=seeds
     ),
     "genrm": st.builds(GenRMConfig, model=words, output=paths, data=data, training=training),
+    "pair-rm": st.builds(PairRMConfig, model=words, output=paths, data=data, training=training),
     "star-sft": st.builds(
         StarSFTConfig, model=words, output=paths, data=data, star=star, voting=voting
     ),
@@ -67,7 +75,7 @@ CONFIGS = {
         star=star,
         training=training,
         voting=voting,
-        beta=rates,
+        loss=pair_loss,
         reference=st.sampled_from(["previous", "base"]),
     ),
     "judge": st.builds(JudgeFileConfig, judge=judge, pairs=words, output=paths),
@@ -98,6 +106,9 @@ def test_a_config_comes_back_the_same_from_its_json(recipe, draw):
     assert json.dumps(to_json(back)) == json.dumps(to_json(from_json(kind, to_json(back))))
 
 
+LOSS = to_json(PairLossConfig())
+
+
 def kept(**changes):
     config = StarDPOConfig(model="m", output=OUTPUT, data=DataConfig(train="t"))
     values = json.loads(json.dumps(to_json(config)))
@@ -111,7 +122,7 @@ def test_a_setting_of_another_version_is_named():
         from_json(StarDPOConfig, kept(data={**kept()["data"], "shuffle": True}))
 
 
-@pytest.mark.parametrize("name", ["model", "beta"])
+@pytest.mark.parametrize("name", ["model", "reference"])
 def test_a_setting_that_is_missing_is_named_even_if_it_has_a_default(name):
     values = kept()
     del values[name]
@@ -120,7 +131,14 @@ def test_a_setting_that_is_missing_is_named_even_if_it_has_a_default(name):
 
 
 @pytest.mark.parametrize(
-    "changes", [{"beta": "high"}, {"beta": None}, {"training": 3}, {"data": []}, {"output": 7}]
+    "changes",
+    [
+        {"loss": {**LOSS, "beta": "high"}},
+        {"loss": None},
+        {"training": 3},
+        {"data": []},
+        {"output": 7},
+    ],
 )
 def test_a_value_of_another_type_is_a_clear_error(changes):
     with pytest.raises(ConfigError):
@@ -128,12 +146,13 @@ def test_a_value_of_another_type_is_a_clear_error(changes):
 
 
 def test_a_whole_number_is_read_as_the_number_that_the_setting_is():
-    assert type(from_json(StarDPOConfig, kept(beta=1)).beta) is float
+    config = from_json(StarDPOConfig, kept(loss={**LOSS, "beta": 1}))
+    assert type(config.loss.beta) is float
 
 
 def test_a_value_out_of_bounds_is_refused_in_its_own_words():
     with pytest.raises(ConfigError, match=r"^beta must be positive"):
-        from_json(StarDPOConfig, kept(beta=-1))
+        from_json(StarDPOConfig, kept(loss={**LOSS, "beta": -1}))
 
 
 @pytest.mark.parametrize("value", [math.inf, math.nan, -0.01, 5.0])

@@ -14,9 +14,10 @@ from torch.optim import AdamW
 from jurist.data import read_preferences
 from jurist.rationales import PairRow, SupervisedRow, read_rows
 from jurist.training import (
+    PairLossConfig,
     TrainingConfig,
     loop,
-    train_dpo,
+    train_pairs,
     train_scalar,
     train_supervised,
     train_verdict,
@@ -65,7 +66,16 @@ def train(case: str, model: str, rows: Path, output: Path) -> None:
         train_supervised(model, replies, config, seed=3, output=output, card={})
     else:
         pairs = read_rows(rows / "pairs.jsonl.gz", PairRow)
-        train_dpo(model, pairs, config, reference=model, beta=1.0, seed=3, output=output, card={})
+        train_pairs(
+            model,
+            pairs,
+            config,
+            reference=model,
+            loss=PairLossConfig(),
+            seed=3,
+            output=output,
+            card={},
+        )
 
 
 if __name__ == "__main__":

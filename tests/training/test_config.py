@@ -1,10 +1,11 @@
+import math
 import subprocess
 import sys
 
 import pytest
 
 from jurist.errors import ConfigError
-from jurist.training import TrainingConfig
+from jurist.training import PairLossConfig, TrainingConfig
 
 
 @pytest.mark.parametrize(
@@ -48,3 +49,21 @@ def test_the_room_offers_what_it_lists_and_nothing_else():
     assert all(callable(getattr(room, name)) for name in room.__all__)
     with pytest.raises(AttributeError, match="no attribute 'train_wizard'"):
         _ = room.train_wizard
+
+
+@pytest.mark.parametrize("beta", [0.0, -1.0, math.nan, math.inf])
+def test_beta_is_positive_and_finite(beta):
+    with pytest.raises(ConfigError, match="beta must be positive and finite"):
+        PairLossConfig(beta=beta)
+
+
+@pytest.mark.parametrize("weight", [-0.1, math.nan, math.inf])
+def test_the_weight_of_the_preferred_reply_is_finite_and_not_negative(weight):
+    with pytest.raises(ConfigError, match="sft_weight must be finite and not negative"):
+        PairLossConfig(sft_weight=weight)
+
+
+def test_beta_is_the_papers_for_each_loss_unless_it_is_given():
+    assert PairLossConfig().strength == 1.0
+    assert PairLossConfig(loss="ipo").strength == 0.4
+    assert PairLossConfig(loss="ipo", beta=0.1).strength == 0.1

@@ -28,8 +28,14 @@ from transformers import (
 )
 
 from jurist.errors import ConfigError
-from jurist.objectives import bradley_terry_loss, dpo_loss, token_logps
-from jurist.training import forward
+from jurist.objectives import (
+    bradley_terry_loss,
+    comparison_loss,
+    dpo_loss,
+    ipo_loss,
+    token_logps,
+)
+from jurist.training import PairLossConfig, forward
 from jurist.training.batch import Batch, collate
 from jurist.training.examples import Encoded, Example
 from jurist.training.forward import BatchReader
@@ -181,12 +187,35 @@ def rewards_alone(model: PreTrainedModel, rows: Sequence[Example]) -> Tensor:
 
 
 METHODS: dict[str, tuple[int, Callable[[Module, Batch], Tensor], Callable[..., Tensor]]] = {
-    "supervised": (1, forward.supervised, lambda logps, _: -logps[0]),
-    "verdict": (1, forward.verdict, lambda logps, _: -logps[0]),
+    "supervised": (1, forward.supervised, lambda logps, *_: -logps[0]),
+    "verdict": (1, forward.verdict, lambda logps, *_: -logps[0]),
     "dpo": (
         2,
-        lambda model, batch: forward.dpo(model, batch, beta=BETA),
-        lambda logps, references: dpo_loss(*logps, *references, beta=BETA),
+        lambda model, batch: forward.pairs(model, batch, loss=PairLossConfig(beta=BETA)),
+        lambda logps, references, _: dpo_loss(*logps, *references, beta=BETA),
+    ),
+    "ipo": (
+        2,
+        lambda model, batch: forward.pairs(model, batch, loss=PairLossConfig(loss="ipo")),
+        lambda logps, references, _: ipo_loss(*logps, *references, beta=0.4),
+    ),
+    "ipo of averages": (
+        2,
+        lambda model, batch: forward.pairs(
+            model, batch, loss=PairLossConfig(loss="ipo", beta=BETA, logps="averaged")
+        ),
+        lambda logps, references, lengths: ipo_loss(
+            *(logps / lengths), *(references / lengths), beta=BETA
+        ),
+    ),
+    "anchored dpo": (
+        2,
+        lambda model, batch: forward.pairs(
+            model, batch, loss=PairLossConfig(beta=BETA, sft_weight=0.5)
+        ),
+        lambda logps, references, lengths: (
+            dpo_loss(*logps, *references, beta=BETA) - 0.5 * logps[0] / lengths[0]
+        ),
     ),
 }
 
@@ -235,7 +264,10 @@ def test_losses_and_gradients_are_those_of_each_sequence_alone(family, method):
     rows, model = make_rows(num_sequences), causal(family)
     weights = torch.tensor([row.weight for row in rows])
     references = torch.tensor([row.reference_logps for row in rows]).T
-    wanted = worked(alone(model, rows), references)
+    lengths = torch.tensor(
+        [[len(one.ids) - one.prompt_length for one in row.sequences] for row in rows]
+    ).T
+    wanted = worked(alone(model, rows), references, lengths)
     assert BatchReader(model).shared is (family in FAMILIES)
     assert_same(packed(model, rows, loss), (wanted, gradients((wanted * weights).sum(), model)))
 
@@ -247,6 +279,11 @@ def test_rewards_and_their_gradients_are_those_of_each_conversation_alone(family
     wanted = bradley_terry_loss(*rewards_alone(model, rows))
     assert_same(
         packed(model, rows, forward.bradley_terry),
+        (wanted, gradients((wanted * weights).sum(), model)),
+    )
+    wanted = comparison_loss(*rewards_alone(model, rows))
+    assert_same(
+        packed(model, rows, forward.comparison),
         (wanted, gradients((wanted * weights).sum(), model)),
     )
 

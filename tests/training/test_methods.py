@@ -13,12 +13,15 @@ from transformers import (
 )
 
 from jurist.errors import ConfigError, DataError, StoreError, TrainingError
+from jurist.formats import Terse
 from jurist.models.chat import encode_prompt
-from jurist.models.heads import TransformersScorer
-from jurist.rationales import PairRow
+from jurist.models.heads import TransformersComparer, TransformersScorer
+from jurist.rationales import PairRow, both_orders
 from jurist.training import (
+    PairLossConfig,
     TrainingConfig,
-    train_dpo,
+    train_comparer,
+    train_pairs,
     train_scalar,
     train_supervised,
     train_verdict,
@@ -36,8 +39,14 @@ CPU = torch.device("cpu")
 
 
 def dpo(tiny: str, rows: list[PairRow], output: Path, config: TrainingConfig = CONFIG, **changed):
-    options = {"reference": tiny, "beta": 1.0, "seed": 0, "output": output, "card": CARD}
-    train_dpo(tiny, rows, config, **{**options, **changed})
+    options = {
+        "reference": tiny,
+        "loss": PairLossConfig(),
+        "seed": 0,
+        "output": output,
+        "card": CARD,
+    }
+    train_pairs(tiny, rows, config, **{**options, **changed})
 
 
 def logps(folder: object, examples: list[Example]) -> torch.Tensor:
@@ -185,6 +194,29 @@ def test_a_scalar_model_loads_with_plain_transformers(tiny, preferences, output)
     assert "AutoModelForSequenceClassification" in (output / "README.md").read_text()
 
 
+def test_a_comparer_learns_which_response_is_better_wherever_it_stands(tiny, preferences, output):
+    form = Terse(reasoning=False)
+    config = replace(CONFIG, epochs=12)
+    preferences = [
+        replace(preference, chosen="1 = 1 as shown", rejected="1 = 2") for preference in preferences
+    ]
+    train_comparer(tiny, preferences, form, config, seed=0, output=output, card=CARD)
+    model = AutoModelForSequenceClassification.from_pretrained(output)
+    assert model.config.num_labels == 1
+    comparer = TransformersComparer.load(output, form.render)
+    shown = [both_orders(preference) for preference in preferences]
+    chosen_first = comparer([orders[0][0] for orders in shown])
+    chosen_second = comparer([orders[1][0] for orders in shown])
+    assert min(chosen_first) > 0.3
+    assert max(chosen_second) < -0.3
+
+
+def test_a_comparer_of_another_format_is_another_model(tiny, preferences, output):
+    train_comparer(tiny, preferences, Terse(), CONFIG, seed=0, output=output, card=CARD)
+    with pytest.raises(ConfigError, match="made with format = "):
+        train_comparer(tiny, preferences, Terse(seed=1), CONFIG, seed=0, output=output, card=CARD)
+
+
 def test_lora_trains_few_weights_and_is_merged_into_an_ordinary_folder(
     tiny, tokenizer, pair_rows, output
 ):
@@ -217,7 +249,7 @@ def test_lora_goes_on_from_a_checkpoint_to_the_same_bytes(tiny, pair_rows, tmp_p
     dpo(tiny, pair_rows, tmp_path / "whole", config)
     from jurist.training import forward
 
-    calls, loss = 0, forward.dpo
+    calls, loss = 0, forward.pairs
 
     def stopping(*args, **options):
         nonlocal calls
@@ -226,7 +258,7 @@ def test_lora_goes_on_from_a_checkpoint_to_the_same_bytes(tiny, pair_rows, tmp_p
             raise KeyboardInterrupt
         return loss(*args, **options)
 
-    monkeypatch.setattr(forward, "dpo", stopping)
+    monkeypatch.setattr(forward, "pairs", stopping)
     with pytest.raises(KeyboardInterrupt):
         dpo(tiny, pair_rows, tmp_path / "stopped", config)
     calls = 100
@@ -267,7 +299,10 @@ def test_changed_inputs_are_refused_by_the_first_that_differs(
     for name, call in {
         "rows": lambda: dpo(tiny, pair_rows[1:], output),
         "learning_rate": lambda: dpo(tiny, pair_rows, output, replace(CONFIG, learning_rate=1e-3)),
-        "beta": lambda: dpo(tiny, pair_rows, output, beta=0.5),
+        "beta": lambda: dpo(tiny, pair_rows, output, loss=PairLossConfig(beta=0.5)),
+        "loss": lambda: dpo(tiny, pair_rows, output, loss=PairLossConfig(loss="ipo", beta=1.0)),
+        "logps": lambda: dpo(tiny, pair_rows, output, loss=PairLossConfig(logps="averaged")),
+        "sft_weight": lambda: dpo(tiny, pair_rows, output, loss=PairLossConfig(sft_weight=1.0)),
         "seed": lambda: dpo(tiny, pair_rows, output, seed=1),
         "reference": lambda: dpo(tiny, pair_rows, output, reference=str(other)),
         "card": lambda: dpo(tiny, pair_rows, output, card={"method": "mine"}),
@@ -312,11 +347,6 @@ def test_rows_beyond_max_length_are_refused_with_the_flag(tiny, supervised_rows,
             output=output,
             card=CARD,
         )
-
-
-def test_a_beta_that_is_not_positive_is_refused(tiny, pair_rows, output):
-    with pytest.raises(ConfigError, match="beta must be positive"):
-        dpo(tiny, pair_rows, output, beta=0.0)
 
 
 def test_training_that_stops_itself_leaves_no_model(tiny, supervised_rows, output):

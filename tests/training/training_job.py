@@ -16,18 +16,18 @@ import time
 from pathlib import Path
 
 from jurist.rationales import PairRow, read_rows
-from jurist.training import TrainingConfig, train_dpo
+from jurist.training import PairLossConfig, TrainingConfig, train_pairs
 
 CONFIG = TrainingConfig(learning_rate=5e-4, epochs=5, batch_size=6, checkpoint_every=2)
 
 
 def train(model: str, rows: str, output: Path) -> None:
-    train_dpo(
+    train_pairs(
         model,
         read_rows(Path(rows), PairRow),
         CONFIG,
         reference=model,
-        beta=1.0,
+        loss=PairLossConfig(),
         seed=3,
         output=output,
         card={"method": "star-dpo", "kind": "reasoning"},

@@ -2,9 +2,10 @@
 
 from jurist.judges.adaptive import Adaptive, next_votes
 from jurist.judges.ballot import PROBABILITY_FLOOR, Ballot, ballots
-from jurist.judges.base import Judge, SamplingJudge, Scorer
+from jurist.judges.base import Comparer, Judge, SamplingJudge, Scorer
 from jurist.judges.both_orders import BothOrders
 from jurist.judges.budgeted import Budgeted
+from jurist.judges.compared import ComparedJudge
 from jurist.judges.direct import DirectJudge
 from jurist.judges.pairwise import PairwiseJudge
 from jurist.judges.polling import counted
@@ -18,6 +19,8 @@ __all__ = [
     "Ballot",
     "BothOrders",
     "Budgeted",
+    "ComparedJudge",
+    "Comparer",
     "DirectJudge",
     "Judge",
     "OrderVotes",

@@ -56,6 +56,25 @@ class SamplingJudge(Judge, Protocol):
         ...
 
 
+class Comparer(Protocol):
+    """Gives a comparison one number: a head that reads both responses at once."""
+
+    def __call__(self, comparisons: Sequence[Comparison]) -> list[float]:
+        """Say of every comparison by how much the first response is better.
+
+        Args:
+            comparisons: Length N.
+
+        Returns:
+            For each comparison the log-odds, in nats, that the first response is better. One that
+            is not finite means that the comparer has no answer.
+
+        Raises:
+            DataError: A comparison does not fit the model's context.
+        """
+        ...
+
+
 class Scorer(Protocol):
     """Gives single responses a number: a reward model with a scalar head, or a rule."""
 

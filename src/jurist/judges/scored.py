@@ -30,23 +30,24 @@ class ScoredJudge:
         scores = dict(zip(places, self.scorer(prompts, responses), strict=True))
         return [
             [
-                _judgement(
-                    scores[comparison.prompt, comparison.first],
-                    scores[comparison.prompt, comparison.second],
+                stated(
+                    scores[comparison.prompt, comparison.first]
+                    - scores[comparison.prompt, comparison.second]
                 )
             ]
             for comparison in comparisons
         ]
 
 
-def _judgement(first: float, second: float) -> Judgement:
-    if not (math.isfinite(first) and math.isfinite(second)):
+def stated(log_odds: float) -> Judgement:
+    """The judgement that the first response is better with these log-odds, in nats."""
+    if not math.isfinite(log_odds):
         return Judgement(text="", outcome=Failure.ERROR)
-    if first == second:
+    if log_odds == 0:
         return Judgement(text="", outcome=Verdict.TIE, probability=0.5)
     # exp of a number that is not positive, so it cannot overflow.
-    odds = math.exp(-abs(first - second))
+    odds = math.exp(-abs(log_odds))
     likelier = 1.0 / (1.0 + odds)
-    if first > second:
+    if log_odds > 0:
         return Judgement(text="", outcome=Verdict.FIRST, probability=likelier)
     return Judgement(text="", outcome=Verdict.SECOND, probability=odds * likelier)

@@ -1,6 +1,6 @@
-"""A scalar reward model as a scorer: one number per response."""
+"""Models with a head of one number, as scorers of responses and as comparers of two."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -9,10 +9,10 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from jurist.errors import DataError
-from jurist.models.chat import encode_conversation
+from jurist.models.chat import encode_conversation, encode_prompt
 from jurist.models.load import load_scalar, load_tokenizer
 from jurist.progress import progress
-from jurist.types import Conversation
+from jurist.types import Comparison, Conversation
 
 MAX_BATCH_TOKENS = 16_384
 """Tokens of one forward pass, padding included."""
@@ -48,7 +48,6 @@ class TransformersScorer:
         """
         return cls(load_scalar(model), load_tokenizer(model))
 
-    @torch.inference_mode()
     def __call__(self, prompts: Sequence[Conversation], responses: Sequence[str]) -> list[float]:
         """Score each response to its prompt.
 
@@ -66,42 +65,101 @@ class TransformersScorer:
             encode_conversation(self.tokenizer, prompt, response)
             for prompt, response in zip(prompts, responses, strict=True)
         ]
-        self._refuse_too_long(encoded)
-        found = [0.0] * len(encoded)
-        by_length = sorted(range(len(encoded)), key=lambda i: (-len(encoded[i]), i))
-        with progress("scoring", len(encoded), "responses") as advance:
-            while by_length:
-                longest = len(encoded[by_length[0]])
-                size = max(1, self.max_batch_tokens // longest)
-                batch, by_length = by_length[:size], by_length[size:]
-                scores = self._rewards([encoded[i] for i in batch])
-                for i, score in zip(batch, scores.tolist(), strict=True):
-                    found[i] = score
-                advance(len(batch))
-        return found
+        return _read(self.model, encoded, self.max_batch_tokens, "responses with their prompts")
 
-    def _rewards(self, sequences: Sequence[list[int]]) -> Tensor:
-        """Rewards of a batch, as the model itself pools them. Shape: [B]."""
-        config: Any = self.model.config
-        longest = max(map(len, sequences))
-        ids = torch.full((len(sequences), longest), config.pad_token_id, dtype=torch.long)
-        mask = torch.zeros_like(ids)
-        for row, sequence in enumerate(sequences):
-            ids[row, : len(sequence)] = torch.tensor(sequence)
-            mask[row, : len(sequence)] = 1
-        device = self.model.device
-        output: Any = self.model(
-            input_ids=ids.to(device), attention_mask=mask.to(device), use_cache=False
+
+class TransformersComparer:
+    """Compares two responses with a head that reads both (PairRM) in this process."""
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        render: Callable[[Comparison], Conversation],
+        *,
+        max_batch_tokens: int = MAX_BATCH_TOKENS,
+    ) -> None:
+        """Wrap a model that is loaded.
+
+        Args:
+            model: A sequence classifier of one label, in evaluation mode.
+            tokenizer: The model's, with a chat template.
+            render: Lays a comparison out, as in training.
+            max_batch_tokens: Tokens of one forward pass, padding included.
+        """
+        self.model = model
+        self.tokenizer = tokenizer
+        self.render = render
+        self.max_batch_tokens = max_batch_tokens
+
+    @classmethod
+    def load(cls, model: str | Path, render: Callable[[Comparison], Conversation]) -> Self:
+        """Load a checkpoint folder or hub id.
+
+        Raises:
+            ConfigError: If there is no such model, or it has no chat template.
+        """
+        return cls(load_scalar(model), load_tokenizer(model), render)
+
+    def __call__(self, comparisons: Sequence[Comparison]) -> list[float]:
+        """Say of each comparison by how much the first response is better.
+
+        Args:
+            comparisons: Length N.
+
+        Returns:
+            Log-odds in nats that the first response is better. Length N.
+
+        Raises:
+            DataError: A comparison does not fit the model's context.
+        """
+        encoded = [
+            encode_prompt(self.tokenizer, self.render(comparison)) for comparison in comparisons
+        ]
+        return _read(self.model, encoded, self.max_batch_tokens, "comparisons")
+
+
+@torch.inference_mode()
+def _read(
+    model: PreTrainedModel, encoded: Sequence[list[int]], max_batch_tokens: int, what: str
+) -> list[float]:
+    """The head's number for each sequence of tokens, the longest read first."""
+    _refuse_too_long(model, encoded, what)
+    found = [0.0] * len(encoded)
+    by_length = sorted(range(len(encoded)), key=lambda i: (-len(encoded[i]), i))
+    with progress("scoring", len(encoded), what) as advance:
+        while by_length:
+            longest = len(encoded[by_length[0]])
+            size = max(1, max_batch_tokens // longest)
+            batch, by_length = by_length[:size], by_length[size:]
+            scores = _outputs(model, [encoded[i] for i in batch])
+            for i, score in zip(batch, scores.tolist(), strict=True):
+                found[i] = score
+            advance(len(batch))
+    return found
+
+
+def _outputs(model: PreTrainedModel, sequences: Sequence[list[int]]) -> Tensor:
+    """Numbers of a batch, as the model itself pools them. Shape: [B]."""
+    config: Any = model.config
+    longest = max(map(len, sequences))
+    ids = torch.full((len(sequences), longest), config.pad_token_id, dtype=torch.long)
+    mask = torch.zeros_like(ids)
+    for row, sequence in enumerate(sequences):
+        ids[row, : len(sequence)] = torch.tensor(sequence)
+        mask[row, : len(sequence)] = 1
+    device = model.device
+    output: Any = model(input_ids=ids.to(device), attention_mask=mask.to(device), use_cache=False)
+    return output.logits[:, 0].float()
+
+
+def _refuse_too_long(model: PreTrainedModel, encoded: Sequence[list[int]], what: str) -> None:
+    context = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    longest = max(map(len, encoded), default=0)
+    if context is not None and longest > context:
+        count = sum(len(ids) > context for ids in encoded)
+        raise DataError(
+            f"{count} of {len(encoded)} {what} do not fit the model's context of {context} tokens: "
+            f"the longest has {longest}; leave those pairs out, or use a model with a longer "
+            f"context"
         )
-        return output.logits[:, 0].float()
-
-    def _refuse_too_long(self, encoded: Sequence[list[int]]) -> None:
-        context = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
-        longest = max(map(len, encoded), default=0)
-        if context is not None and longest > context:
-            count = sum(len(ids) > context for ids in encoded)
-            raise DataError(
-                f"{count} of {len(encoded)} responses with their prompts do not fit the model's "
-                f"context of {context} tokens: the longest has {longest}; leave those pairs out, "
-                f"or use a model with a longer context"
-            )

@@ -10,12 +10,19 @@ from jurist.objectives.likelihood import (
     token_logps,
     verdict_loss,
 )
-from jurist.objectives.preference import bradley_terry_loss, dpo_loss
+from jurist.objectives.preference import (
+    bradley_terry_loss,
+    comparison_loss,
+    dpo_loss,
+    ipo_loss,
+)
 from jurist.objectives.vocabulary import token_logps_from_hidden
 
 __all__ = [
     "bradley_terry_loss",
+    "comparison_loss",
     "dpo_loss",
+    "ipo_loss",
     "sequence_logps",
     "supervised_loss",
     "token_logps",

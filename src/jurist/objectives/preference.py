@@ -78,6 +78,90 @@ def dpo_loss(
         >>> dpo_loss(*torch.zeros(4, 2), beta=1.0)
         tensor([0.6931, 0.6931])
     """
+    log_ratio_difference = _log_ratio_difference(
+        chosen_logps, rejected_logps, reference_chosen_logps, reference_rejected_logps, beta=beta
+    )
+    return -F.logsigmoid(beta * log_ratio_difference)
+
+
+def ipo_loss(
+    chosen_logps: Tensor,
+    rejected_logps: Tensor,
+    reference_chosen_logps: Tensor,
+    reference_rejected_logps: Tensor,
+    *,
+    beta: float,
+) -> Tensor:
+    """Identity preference optimization of each pair (Azar et al. 2023, eq. 17).
+
+    With h the difference of the two log-ratios that `dpo_loss` has, `(h - 1 / (2 beta))^2`: the
+    margin is drawn to a number, where DPO goes on widening it. The paper's tau is `beta` here.
+
+    The log-probabilities are sums in that paper. Averages over the tokens of each reply, which some
+    trainers take, have another scale and so want another `beta`; what is given is what is used.
+
+    Args:
+        chosen_logps: Chosen reply under the policy being trained, in nats. Shape: [B].
+        rejected_logps: Rejected reply under that policy. Shape: [B].
+        reference_chosen_logps: Chosen reply under the frozen reference. Shape: [B].
+        reference_rejected_logps: Rejected reply under that reference. Shape: [B].
+        beta: Half the inverse of the margin aimed at, per nat. Positive.
+
+    Returns:
+        Loss of each pair, not reduced. Shape: [B].
+
+    Raises:
+        ValueError: If the shapes differ or `beta` is not positive.
+
+    Example:
+        >>> import torch
+        >>> ipo_loss(*torch.zeros(4, 2), beta=0.5)
+        tensor([1., 1.])
+    """
+    log_ratio_difference = _log_ratio_difference(
+        chosen_logps, rejected_logps, reference_chosen_logps, reference_rejected_logps, beta=beta
+    )
+    return (log_ratio_difference - 1 / (2 * beta)).square()
+
+
+def comparison_loss(chosen_first_logits: Tensor, chosen_second_logits: Tensor) -> Tensor:
+    """Negative log-likelihood of each preference under a head that reads both responses at once.
+
+    The head gives the log-odds that the response shown first is better, and reads each pair in both
+    orders; the loss is the mean of the two. The pairwise baseline of Mahan et al. 2024, after
+    PairRM (Jiang et al. 2023, section 3.2), whose two scores of one reading enter by their
+    difference alone: it is one number here.
+
+    Args:
+        chosen_first_logits: Log-odds read with the chosen response first. Shape: [B].
+        chosen_second_logits: Log-odds read with it second. Shape: [B].
+
+    Returns:
+        Loss of each pair in nats, not reduced. Shape: [B].
+
+    Raises:
+        ValueError: If the shapes differ.
+
+    Example:
+        >>> import torch
+        >>> comparison_loss(torch.tensor([1.0]), torch.tensor([0.0]))
+        tensor([0.5032])
+    """
+    _refuse_other_shapes("log-odds", chosen_first_logits, chosen_second_logits)
+    in_first = -F.logsigmoid(chosen_first_logits.float())
+    in_second = -F.logsigmoid(-chosen_second_logits.float())
+    return (in_first + in_second) / 2
+
+
+def _log_ratio_difference(
+    chosen_logps: Tensor,
+    rejected_logps: Tensor,
+    reference_chosen_logps: Tensor,
+    reference_rejected_logps: Tensor,
+    *,
+    beta: float,
+) -> Tensor:
+    """How much more the policy than the reference prefers the chosen reply, in nats. Shape: [B]."""
     _refuse_other_shapes(
         "log-probabilities",
         chosen_logps,
@@ -87,9 +171,7 @@ def dpo_loss(
     )
     if not 0 < beta < float("inf"):
         raise ValueError(f"beta must be positive and finite, got {beta}")
-    chosen_log_ratios = chosen_logps - reference_chosen_logps
-    rejected_log_ratios = rejected_logps - reference_rejected_logps
-    return -F.logsigmoid(beta * (chosen_log_ratios - rejected_log_ratios))
+    return (chosen_logps - reference_chosen_logps) - (rejected_logps - reference_rejected_logps)
 
 
 def _refuse_other_shapes(what: str, *tensors: Tensor) -> None:

@@ -9,7 +9,7 @@ from jurist.rationales.rows import (
     read_rows,
     write_rows,
 )
-from jurist.rationales.sample import Sampled, sample_traces
+from jurist.rationales.sample import Sampled, both_orders, sample_traces
 from jurist.rationales.select import right_traces
 from jurist.rationales.verdicts import verdict_rows
 
@@ -19,6 +19,7 @@ __all__ = [
     "Selection",
     "SupervisedRow",
     "Trace",
+    "both_orders",
     "read_rows",
     "right_and_wrong",
     "right_traces",

@@ -16,6 +16,7 @@ from jurist.judges import (
     Adaptive,
     BothOrders,
     Budgeted,
+    ComparedJudge,
     DirectJudge,
     Judge,
     PairwiseJudge,
@@ -137,9 +138,9 @@ class OpenJudge:
     judge: Judge
     """Reads each comparison in both orders."""
 
-    kind: Literal["reasoning", "direct", "scalar"]
+    kind: Literal["reasoning", "direct", "scalar", "comparer"]
     format: str
-    """Name of the format; empty for a scalar model."""
+    """Name of the format; empty for a scalar model, which has none."""
 
     votes: int
     """Judgements of each pair in each order, at most."""
@@ -172,8 +173,8 @@ def open_judge(config: JudgeConfig, *, seed: int, store: Path) -> Generator[Open
         return
     folder = checkpoint_folder(config.model)
     card = read_card(folder)
-    if card.get("kind") == "scalar":
-        yield _open_scalar(folder, config)
+    if card.get("kind") in ("scalar", "comparer"):
+        yield _open_head(folder, card, config, seed=seed)
         return
     name = format_name(config.format, card)
     engine = open_engine(folder, name=config.engine, bf16=config.bf16, processes=config.processes)
@@ -191,20 +192,32 @@ def _open_served(config: JudgeConfig, *, seed: int, store: Path) -> Generator[Op
         yield _generative(cached, name, config, seed=seed)
 
 
-def _open_scalar(folder: str, config: JudgeConfig) -> OpenJudge:
+def _open_head(folder: str, card: dict[str, Any], config: JudgeConfig, *, seed: int) -> OpenJudge:
+    """A model with a head of one number, which says of a response or of a comparison what it is."""
     if config.format != "auto":
-        raise ConfigError(f"{folder}: a scalar reward model has no format, asked {config.format!r}")
+        raise ConfigError(
+            f"{folder}: a reward model with a head is read as it was trained, not asked in a "
+            f"format; asked for {config.format!r}"
+        )
     if config.processes.several:
-        raise ConfigError(f"{folder}: a scalar reward model runs in this process; leave --workers")
+        raise ConfigError(
+            f"{folder}: a reward model with a head runs in this process; leave --workers"
+        )
     if config.engine != "transformers":
         raise ConfigError(
-            f"{folder}: a scalar reward model is read by transformers, asked for --engine "
+            f"{folder}: a reward model with a head is read by transformers, asked for --engine "
             f"{config.engine}"
         )
-    from jurist.models.heads import TransformersScorer
+    from jurist.models.heads import TransformersComparer, TransformersScorer
 
-    scorer = TransformersScorer.load(folder)
-    return OpenJudge(judge=BothOrders(ScoredJudge(scorer)), kind="scalar", format="", votes=1)
+    if card["kind"] == "scalar":
+        scored = ScoredJudge(TransformersScorer.load(folder))
+        return OpenJudge(judge=BothOrders(scored), kind="scalar", format="", votes=1)
+    name = format_name("auto", card)
+    comparer = TransformersComparer.load(folder, make_format(name, seed=seed).render)
+    return OpenJudge(
+        judge=BothOrders(ComparedJudge(comparer)), kind="comparer", format=name, votes=1
+    )
 
 
 def _generative(engine: Engine, name: FormatName, config: JudgeConfig, *, seed: int) -> OpenJudge:

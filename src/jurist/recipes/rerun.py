@@ -9,6 +9,7 @@ from jurist.recipes.bradley_terry import BradleyTerryConfig, run_bradley_terry
 from jurist.recipes.evaluate import EvaluateConfig, run_evaluate
 from jurist.recipes.genrm import GenRMConfig, run_genrm
 from jurist.recipes.judge import JudgeFileConfig, run_judge
+from jurist.recipes.pair_rm import PairRMConfig, run_pair_rm
 from jurist.recipes.quickstart import QuickstartConfig, run_quickstart
 from jurist.recipes.run import from_json, read_run_config
 from jurist.recipes.star_dpo import StarDPOConfig, run_star_dpo
@@ -17,6 +18,7 @@ from jurist.recipes.star_sft import StarSFTConfig, run_star_sft
 RECIPES: dict[str, tuple[Any, Any]] = {
     "quickstart": (QuickstartConfig, run_quickstart),
     "bradley-terry": (BradleyTerryConfig, run_bradley_terry),
+    "pair-rm": (PairRMConfig, run_pair_rm),
     "genrm": (GenRMConfig, run_genrm),
     "star-sft": (StarSFTConfig, run_star_sft),
     "star-dpo": (StarDPOConfig, run_star_dpo),

@@ -7,13 +7,11 @@ prompt whose verdict does not, and trains on those pairs with DPO.
     jurist star-dpo --model MODEL --train pairs.jsonl --output runs/star-dpo
 """
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from jurist.data import parts
-from jurist.errors import ConfigError
 from jurist.rationales import right_and_wrong, write_rows
 from jurist.recipes.evaluate import finish, show
 from jurist.recipes.launch import in_all_processes
@@ -22,7 +20,7 @@ from jurist.recipes.run import open_run, stopwatch
 from jurist.recipes.sets import DataConfig, read_sets
 from jurist.recipes.star import StarConfig, sample_round
 from jurist.storage import write_json
-from jurist.training.config import TrainingConfig
+from jurist.training.config import PairLossConfig, TrainingConfig
 
 if TYPE_CHECKING:
     from jurist.reports import Results
@@ -46,9 +44,7 @@ class StarDPOConfig:
     reference: Literal["previous", "base"] = "previous"
     """Judge that DPO holds each round's to: the one that sampled its traces, or the base."""
 
-    beta: float = 1.0
-    """How firmly the reference holds the judge, on summed log-probabilities. Positive, no unit
-    (1.0 in Mahan et al. 2024)."""
+    loss: PairLossConfig = PairLossConfig()
 
     unparseable: Literal["skip", "wrong"] = "skip"
     """Whether a trace that ended without a verdict may stand as a wrong one."""
@@ -57,10 +53,6 @@ class StarDPOConfig:
     """How the judge is asked. auto: as jurist.json in its folder says, else pairwise."""
 
     seed: int = 0
-
-    def __post_init__(self) -> None:
-        if not 0 < self.beta < math.inf:
-            raise ConfigError(f"beta must be positive and finite, got {self.beta}")
 
 
 def run_star_dpo(config: StarDPOConfig) -> None:
@@ -96,15 +88,15 @@ def star_dpo(config: StarDPOConfig) -> "Results":
                 )
                 write_rows(folder / "rows.jsonl.gz", pairs.rows)
                 write_json(folder / "rows.json", pairs.counts)
-                from jurist.training import train_dpo
+                from jurist.training import train_pairs
 
                 in_all_processes(
-                    train_dpo,
+                    train_pairs,
                     policy if config.star.init_from == "previous" else config.model,
                     pairs.rows,
                     config.training,
+                    loss=config.loss,
                     reference=policy if config.reference == "previous" else config.model,
-                    beta=config.beta,
                     seed=config.seed,
                     output=folder / "checkpoint",
                     card={"method": "star-dpo", "kind": "reasoning", "format": form},

@@ -1,16 +1,30 @@
 """Training: one loop on Accelerate, checkpoints that are whole or not there, and the methods.
 
-`TrainingConfig` imports nothing heavy; the rest is loaded when it is first asked for.
+The configs import nothing heavy; the rest is loaded when it is first asked for.
 """
 
 from typing import TYPE_CHECKING
 
-from jurist.training.config import TrainingConfig
+from jurist.training.config import PairLossConfig, TrainingConfig
 
 if TYPE_CHECKING:
-    from jurist.training.methods import train_dpo, train_scalar, train_supervised, train_verdict
+    from jurist.training.methods import (
+        train_comparer,
+        train_pairs,
+        train_scalar,
+        train_supervised,
+        train_verdict,
+    )
 
-__all__ = ["TrainingConfig", "train_dpo", "train_scalar", "train_supervised", "train_verdict"]
+__all__ = [
+    "PairLossConfig",
+    "TrainingConfig",
+    "train_comparer",
+    "train_pairs",
+    "train_scalar",
+    "train_supervised",
+    "train_verdict",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 from jurist.errors import ConfigError
 
@@ -78,3 +79,42 @@ class TrainingConfig:
             if not fine:
                 flag = name.replace("_", "-")
                 raise ConfigError(f"--{flag} must be {wanted}, got {getattr(self, name)}")
+
+
+DEFAULT_BETAS = {"dpo": 1.0, "ipo": 0.4}
+"""Of Mahan et al. 2024, Table 2."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PairLossConfig:
+    """What training on pairs of replies minimises.
+
+    `--loss dpo` alone is STaR-DPO (Mahan et al. 2024, eq. 9); `--loss ipo` is STaR-IPO (Table 2
+    there); `--sft-weight 1` beside DPO is iterative reasoning preference optimization (Pang et al.
+    2024), which keeps the preferred reply from getting less likely together with the other.
+    """
+
+    loss: Literal["dpo", "ipo"] = "dpo"
+    """dpo widens the margin between the replies for ever, ipo to a number."""
+
+    beta: float | None = None
+    """How firmly the reference holds the judge. Positive, no unit. None: the paper's, 1.0 with dpo
+    and 0.4 with ipo."""
+
+    logps: Literal["summed", "averaged"] = "summed"
+    """A reply's log-probability is the sum over its tokens, or their mean: by sums a long reply's
+    tokens count as much as a short one's, by means they count less, and beta has another scale."""
+
+    sft_weight: float = 0.0
+    """Weight of the preferred reply's own negative log-likelihood, averaged over its tokens."""
+
+    def __post_init__(self) -> None:
+        if self.beta is not None and not 0 < self.beta < math.inf:
+            raise ConfigError(f"beta must be positive and finite, got {self.beta}")
+        if not 0 <= self.sft_weight < math.inf:
+            raise ConfigError(f"sft_weight must be finite and not negative, got {self.sft_weight}")
+
+    @property
+    def strength(self) -> float:
+        """Beta, as given or as the loss has it by default."""
+        return DEFAULT_BETAS[self.loss] if self.beta is None else self.beta

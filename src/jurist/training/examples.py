@@ -13,8 +13,9 @@ from itertools import takewhile
 from transformers import PreTrainedTokenizerBase
 
 from jurist.errors import DataError
+from jurist.formats import Format
 from jurist.models.chat import encode_conversation, encode_prompt, encode_reply, encode_text
-from jurist.rationales import PairRow, SupervisedRow
+from jurist.rationales import PairRow, SupervisedRow, both_orders
 from jurist.types import Preference
 
 logger = logging.getLogger(__name__)
@@ -126,29 +127,59 @@ def scalar_examples(
     Raises:
         DataError: If a preference is a tie, which Bradley-Terry has no place for.
     """
-    examples: list[Example] = []
-    for preference in preferences:
-        if preference.tie:
-            raise DataError(
-                f"preference {preference.id!r} is a tie; Bradley-Terry needs a chosen response: "
-                f"leave ties out"
-            )
-        chosen, rejected = (
-            encode_conversation(tokenizer, preference.prompt, response)
-            for response in (preference.chosen, preference.rejected)
+    _refuse_ties(preferences)
+    return [
+        _read_whole(
+            preference.id,
+            *(
+                encode_conversation(tokenizer, preference.prompt, response)
+                for response in (preference.chosen, preference.rejected)
+            ),
         )
-        both = zip(chosen, rejected, strict=False)
-        shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], both))
-        examples.append(
-            Example(
-                name=preference.id,
-                sequences=(
-                    Encoded(ids=chosen, prompt_length=shared),
-                    Encoded(ids=rejected, prompt_length=shared),
-                ),
-            )
+        for preference in preferences
+    ]
+
+
+def comparison_examples(
+    tokenizer: PreTrainedTokenizerBase, preferences: Sequence[Preference], format: Format
+) -> list[Example]:
+    """The judge's prompt with the chosen response first, then the one with it second.
+
+    Raises:
+        DataError: If a preference is a tie, which no reading of either order can be right about.
+    """
+    _refuse_ties(preferences)
+    return [
+        _read_whole(
+            preference.id,
+            *(
+                encode_prompt(tokenizer, format.render(comparison))
+                for comparison, _ in both_orders(preference)
+            ),
         )
-    return examples
+        for preference in preferences
+    ]
+
+
+def _refuse_ties(preferences: Sequence[Preference]) -> None:
+    tie = next((preference for preference in preferences if preference.tie), None)
+    if tie is not None:
+        raise DataError(
+            f"preference {tie.id!r} is a tie; this method needs a chosen response: leave ties out"
+        )
+
+
+def _read_whole(name: str, first: list[int], second: list[int]) -> Example:
+    """Two sequences of which only the last hidden state counts."""
+    both = zip(first, second, strict=False)
+    shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], both))
+    return Example(
+        name=name,
+        sequences=(
+            Encoded(ids=first, prompt_length=shared),
+            Encoded(ids=second, prompt_length=shared),
+        ),
+    )
 
 
 def _joined(prompt: list[int], reply: list[int]) -> Encoded:

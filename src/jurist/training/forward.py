@@ -18,7 +18,9 @@ from jurist.errors import ConfigError
 from jurist.models.attending import attending
 from jurist.objectives import (
     bradley_terry_loss,
+    comparison_loss,
     dpo_loss,
+    ipo_loss,
     sequence_logps,
     supervised_loss,
     token_logps,
@@ -27,6 +29,7 @@ from jurist.objectives import (
 )
 from jurist.training.attention import NAME, shares_prefixes
 from jurist.training.batch import Batch
+from jurist.training.config import PairLossConfig
 
 
 def refuse_without_logits_to_keep(model: Module) -> None:
@@ -158,6 +161,19 @@ def bradley_terry(model: Module, batch: Batch) -> Tensor:
     return bradley_terry_loss(chosen, rejected)
 
 
-def dpo(model: Module, batch: Batch, *, beta: float) -> Tensor:
-    """DPO loss of each pair against the reference log-probabilities in the batch. Shape: [B]."""
-    return dpo_loss(*reply_logps(model, batch), *batch.reference_logps, beta=beta)
+def comparison(model: Module, batch: Batch) -> Tensor:
+    """Loss of each pair under a head that reads both responses, in either order. Shape: [B]."""
+    chosen_first, chosen_second = model(batch, "rewards").view(2, len(batch.weights))
+    return comparison_loss(chosen_first, chosen_second)
+
+
+def pairs(model: Module, batch: Batch, *, loss: PairLossConfig) -> Tensor:
+    """Loss of each pair of replies against the reference's log-probabilities. Shape: [B]."""
+    logps, reference = reply_logps(model, batch), torch.stack([*batch.reference_logps])
+    num_tokens = batch.reply_mask.sum(dim=-1).view(logps.shape)
+    scale = num_tokens if loss.logps == "averaged" else torch.ones_like(num_tokens)
+    compared = ipo_loss if loss.loss == "ipo" else dpo_loss
+    losses = compared(*(logps / scale), *(reference / scale), beta=loss.strength)
+    if loss.sft_weight:
+        losses = losses - loss.sft_weight * logps[0] / num_tokens[0]
+    return losses

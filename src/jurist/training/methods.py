@@ -22,15 +22,17 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from jurist.digest import digest
 from jurist.errors import ConfigError, DataError
+from jurist.formats import Format
 from jurist.models.load import load_causal, load_scalar, load_tokenizer, weights_fingerprint
 from jurist.rationales import PairRow, SupervisedRow
 from jurist.storage import storing, write_json, write_text
 from jurist.training import forward
 from jurist.training.checkpoint import MANIFEST, refuse_other_inputs, verify, writing
-from jurist.training.config import TrainingConfig
+from jurist.training.config import PairLossConfig, TrainingConfig
 from jurist.training.examples import (
     Example,
     check_examples,
+    comparison_examples,
     pair_examples,
     scalar_examples,
     supervised_examples,
@@ -155,13 +157,52 @@ def train_supervised(
     job.train(load_causal, tokenizer, supervised_examples(tokenizer, rows), forward.supervised)
 
 
-def train_dpo(
+def train_comparer(
+    model: str,
+    preferences: Sequence[Preference],
+    format: Format,
+    config: TrainingConfig,
+    *,
+    seed: int,
+    output: Path,
+    card: Mapping[str, str],
+) -> None:
+    """Train a head that reads both responses at once (PairRM; see `comparison_loss`).
+
+    A causal model gets a linear head of zeros on its last hidden state. Each preference is read in
+    both orders.
+
+    Args:
+        model: Checkpoint folder or hub id to start from.
+        preferences: What to learn. None may be a tie.
+        format: How a comparison is laid out; its reply is never asked for.
+        config: How.
+        seed: Of the order of rows and of dropout.
+        output: Folder to make. It loads with `AutoModelForSequenceClassification`.
+        card: Facts for `jurist.json`, such as the kind of judge.
+
+    Raises:
+        ConfigError: If the model cannot be loaded, or `output` holds something made otherwise.
+        DataError: If a preference is a tie or too long.
+        StoreError: If something cannot be written, or what is there is damaged.
+        TrainingError: If a loss or a gradient is not finite.
+    """
+    facts = {"method": "comparer", "rows": _rows(preferences), "format": format.fingerprint}
+    job = _Job(model, config, seed, output, card, facts)
+    if job.done():
+        return
+    tokenizer = load_tokenizer(model)
+    examples = comparison_examples(tokenizer, preferences, format)
+    job.train(load_scalar, tokenizer, examples, forward.comparison)
+
+
+def train_pairs(
     model: str,
     rows: Sequence[PairRow],
     config: TrainingConfig,
     *,
+    loss: PairLossConfig,
     reference: str,
-    beta: float,
     seed: int,
     output: Path,
     card: Mapping[str, str],
@@ -173,8 +214,8 @@ def train_dpo(
         rows: Prompts with a preferred and another reply. Either all rows or none have reference
             log-probabilities; if none, they are computed once and kept while training goes on.
         config: How.
+        loss: What of.
         reference: Checkpoint folder or hub id of the reference.
-        beta: How firmly the reference holds the policy back. Positive, no unit.
         seed: Of the order of rows and of dropout.
         output: Folder to make. It loads with `AutoModelForCausalLM`.
         card: Facts for `jurist.json`, such as the format the judge is asked in.
@@ -185,13 +226,12 @@ def train_dpo(
         StoreError: If something cannot be written, or what is there is damaged.
         TrainingError: If a loss or a gradient is not finite.
     """
-    if not 0 < beta < float("inf"):
-        raise ConfigError(f"beta must be positive and finite, got {beta}")
     facts = {
-        "method": "dpo",
+        "method": "pairs",
         "rows": _rows(rows),
         "reference": weights_fingerprint(reference),
-        "beta": beta,
+        **asdict(loss),
+        "beta": loss.strength,
     }
     job = _Job(model, config, seed, output, card, facts)
     if job.done():
@@ -205,7 +245,7 @@ def train_dpo(
         raise DataError(
             "some rows have reference log-probabilities and some do not; give them to all or none"
         )
-    job.train(load_causal, tokenizer, examples, partial(forward.dpo, beta=beta))
+    job.train(load_causal, tokenizer, examples, partial(forward.pairs, loss=loss))
 
 
 def _rows(rows: Sequence[SupervisedRow] | Sequence[PairRow] | Sequence[Preference]) -> str:
@@ -304,7 +344,7 @@ class _Job:
         accelerator = make_accelerator()
         model = load(self.model, place=_place(accelerator))
         self.check(model, examples)
-        scalar = loss_function is forward.bradley_terry
+        scalar = loss_function in (forward.bradley_terry, forward.comparison)
         if not scalar:
             forward.refuse_without_logits_to_keep(model)
         if self.config.gradient_checkpointing:
