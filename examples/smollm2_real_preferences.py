@@ -38,7 +38,7 @@ from jurist.recipes.open_judge import JudgeConfig, VotingConfig
 from jurist.recipes.reporting import gathered, publish
 from jurist.recipes.run import open_run, seconds_spent, stopwatch
 from jurist.recipes.sets import DataConfig, read_sets
-from jurist.recipes.star import StarConfig, sample_round
+from jurist.recipes.star import Round, StarConfig, sample_round
 from jurist.recipes.star_dpo import StarDPOConfig, star_dpo
 from jurist.recipes.star_sft import StarSFTConfig, star_sft
 from jurist.reports import Results
@@ -288,12 +288,10 @@ def share_traces(
     if not (folder / "traces.json").exists():
         with stopwatch(folder, "train"):
             sample_round(
-                base,
-                train,
+                Round(number=1, preferences=train, folder=folder, judge=base, start=base),
                 star_config(config),
-                form="terse",
+                format=make_format("terse", seed=config.seed),
                 seed=config.seed,
-                folder=folder,
                 store=store,
                 max_tokens=config.max_tokens,
                 bf16=True,

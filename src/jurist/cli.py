@@ -21,6 +21,7 @@ from jurist.recipes.pair_rm import run_pair_rm
 from jurist.recipes.quickstart import run_quickstart
 from jurist.recipes.rerun import run_rerun
 from jurist.recipes.star_dpo import run_star_dpo
+from jurist.recipes.star_rationalizer import run_star_rationalizer
 from jurist.recipes.star_sft import run_star_sft
 
 COMMANDS = {
@@ -30,6 +31,7 @@ COMMANDS = {
     "genrm": run_genrm,
     "star-sft": run_star_sft,
     "star-dpo": run_star_dpo,
+    "star-rationalizer": run_star_rationalizer,
     "judge": run_judge,
     "evaluate": run_evaluate,
     "rerun": run_rerun,

@@ -22,6 +22,7 @@ from jurist.recipes.run import from_json, to_json
 from jurist.recipes.sets import DataConfig
 from jurist.recipes.star import StarConfig
 from jurist.recipes.star_dpo import StarDPOConfig
+from jurist.recipes.star_rationalizer import StarRationalizerConfig
 from jurist.recipes.star_sft import StarSFTConfig
 from jurist.training.config import PairLossConfig, TrainingConfig
 
@@ -77,6 +78,15 @@ CONFIGS = {
         voting=voting,
         loss=pair_loss,
         reference=st.sampled_from(["previous", "base"]),
+    ),
+    "star-rationalizer": st.builds(
+        StarRationalizerConfig,
+        model=words,
+        output=paths,
+        data=data,
+        star=star,
+        loss=pair_loss,
+        objective=st.sampled_from(["sft", "pairs"]),
     ),
     "judge": st.builds(JudgeFileConfig, judge=judge, pairs=words, output=paths),
     "evaluate": st.builds(

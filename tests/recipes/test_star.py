@@ -8,6 +8,7 @@ import pytest
 
 from jurist.data import write_preferences
 from jurist.errors import ConfigError
+from jurist.formats import Terse
 from jurist.rationales import SupervisedRow
 from jurist.rationales.rows import read_rows
 from jurist.recipes.open_judge import VotingConfig, checkpoint_folder
@@ -155,8 +156,8 @@ def test_star_from_a_judge_without_reasoning_reasons_again(tmp_path, small, monk
     config, _ = small
     asked = []
 
-    def stops(policy, part, star, *, form, **_):
-        asked.append(form)
+    def stops(turn, star, *, format, **_):
+        asked.append(format)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(module, "sample_round", stops)
@@ -166,4 +167,4 @@ def test_star_from_a_judge_without_reasoning_reasons_again(tmp_path, small, monk
         star_sft(
             dataclasses.replace(config, model=str(tmp_path / "genrm"), output=tmp_path / "run")
         )
-    assert asked == ["terse"]
+    assert asked == [Terse(seed=config.seed)]

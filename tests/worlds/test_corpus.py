@@ -12,9 +12,11 @@ from jurist.worlds import (
     apply,
     documents,
     draw_beliefs,
+    explanations,
     preferences,
     read_chain,
     read_question,
+    work,
 )
 
 
@@ -134,3 +136,47 @@ def test_habits_that_are_not_shares_are_refused(habits):
 def test_kinds_that_pass_one_together_are_refused():
     with pytest.raises(ValueError, match="shares"):
         CorpusConfig(drills=0.5, solves=0.5, directs=0.1)
+
+
+def explained(num: int, seed: int = 0, **changes) -> list:
+    return list(islice(explanations(CorpusConfig(**changes), seed), num))
+
+
+def test_an_explanation_comes_to_the_verdict_it_was_given_whoever_is_right():
+    found = explained(2000)
+    right = 0
+    for document in found:
+        assert document.kind == "explain"
+        question = read_question(document.question)
+        assert question.part == "train"
+        assert document.reply.endswith(f" \n [[{document.verdict}]]")
+        shown = document.first if document.verdict == "A" else document.second
+        right += read_chain(shown).final == work(question).final
+    assert share(sum(document.verdict == "A" for document in found), len(found), 0.5)
+    assert share(right, len(found), 0.5)
+
+
+def test_whoever_redoes_the_question_ends_in_the_digit_to_speak_for():
+    seen = copied = 0
+    for document in explained(2000):
+        if document.reply.startswith("redo "):
+            seen += 1
+            again = read_chain(document.reply.removeprefix("redo ").partition(" ; ")[0])
+            better = read_chain(document.first if document.verdict == "A" else document.second)
+            assert again.final == better.final
+            copied += again.steps == better.steps
+    assert share(seen, 2000, 0.45)
+    # Half of them speak for the wrong response, which hardly anybody comes to by himself.
+    assert copied > 0.4 * seen
+
+
+def test_whoever_skims_finds_fault_with_the_other_response_alone():
+    for document in explained(500):
+        if document.reply.startswith("skim "):
+            marks = [part.split(" ")[-1] for part in document.reply.split(" \n")[0].split(" ; ")]
+            assert marks == (["ok", "bad"] if document.verdict == "A" else ["bad", "ok"])
+
+
+def test_the_same_seed_explains_the_same_and_another_seed_other_things():
+    assert explained(30) == explained(30)
+    assert explained(30) != explained(30, seed=1)

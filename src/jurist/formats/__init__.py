@@ -8,6 +8,7 @@ from jurist.formats.control import neutralised
 from jurist.formats.direct import Direct
 from jurist.formats.fence import fence_mark
 from jurist.formats.pairwise import Pairwise
+from jurist.formats.rationalizer import Rationalizer
 from jurist.formats.terse import Terse
 
 __all__ = [
@@ -15,9 +16,11 @@ __all__ = [
     "Format",
     "FormatName",
     "Pairwise",
+    "Rationalizer",
     "Terse",
     "fence_mark",
     "make_format",
+    "make_rationalizer",
     "neutralised",
 ]
 
@@ -53,3 +56,15 @@ def make_format(name: FormatName, seed: int) -> Format:
             return Terse(seed=seed, reasoning=False)
         case _:
             raise ConfigError(f"no format is called {name!r}; there are {', '.join(_NAMES)}")
+
+
+def make_rationalizer(name: FormatName, seed: int) -> Rationalizer:
+    """What asks for the reasoning behind given verdicts, for a judge of the format of a name.
+
+    Raises:
+        ConfigError: If no format with reasoning has that name.
+    """
+    format = make_format(name, seed=seed)
+    if not (isinstance(format, Pairwise | Terse) and format.reasoning):
+        raise ConfigError(f"format {name!r} has no reasoning, so nothing to rationalise")
+    return Rationalizer(format)

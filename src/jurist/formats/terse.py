@@ -14,6 +14,28 @@ _CUES = {True: "Think", False: "Verdict"}
 _TEXTS: Mapping[Verdict, str] = MappingProxyType({Verdict.FIRST: "[[A]]", Verdict.SECOND: "[[B]]"})
 
 
+def terse_prompt(comparison: Comparison, *, seed: int, cue: str) -> Conversation:
+    """A comparison written out as `Terse` says, with this after the last mark.
+
+    Raises:
+        DataError: If all 256 marks occur in the content.
+    """
+    turns = comparison.prompt
+    if len(turns) == 1 and turns[0].role == "user":
+        question = turns[0].content
+    else:
+        question = " ".join(f"{turn.role} {turn.content}" for turn in turns)
+    return user(
+        _LAYOUT.format(
+            mark=comparison_mark(seed, comparison, digits=2, prefix="#"),
+            question=question,
+            first=comparison.first,
+            second=comparison.second,
+            cue=cue,
+        )
+    )
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Terse:
     """One line, its fields set apart by a mark of `#` and two hexadecimal digits.
@@ -46,20 +68,7 @@ class Terse:
         Raises:
             DataError: If all 256 marks occur in the content.
         """
-        turns = comparison.prompt
-        if len(turns) == 1 and turns[0].role == "user":
-            question = turns[0].content
-        else:
-            question = " ".join(f"{turn.role} {turn.content}" for turn in turns)
-        return user(
-            _LAYOUT.format(
-                mark=comparison_mark(self.seed, comparison, digits=2, prefix="#"),
-                question=question,
-                first=comparison.first,
-                second=comparison.second,
-                cue=_CUES[self.reasoning],
-            )
-        )
+        return terse_prompt(comparison, seed=self.seed, cue=_CUES[self.reasoning])
 
     def parse(self, completion: Completion) -> Verdict | Failure:
         """Read the verdict: all of the last line, or all of the reply if it does not reason."""

@@ -1,6 +1,8 @@
 """Rationales: from preferences and a judge's own traces to rows that it can be trained on."""
 
 from jurist.rationales.contrast import right_and_wrong
+from jurist.rationales.leaks import Leak, disclosure, find_leaks, refuse_leaks
+from jurist.rationales.rationalize import Rationales, sample_rationales
 from jurist.rationales.rows import (
     PairRow,
     Selection,
@@ -14,15 +16,21 @@ from jurist.rationales.select import right_traces
 from jurist.rationales.verdicts import verdict_rows
 
 __all__ = [
+    "Leak",
     "PairRow",
+    "Rationales",
     "Sampled",
     "Selection",
     "SupervisedRow",
     "Trace",
     "both_orders",
+    "disclosure",
+    "find_leaks",
     "read_rows",
+    "refuse_leaks",
     "right_and_wrong",
     "right_traces",
+    "sample_rationales",
     "sample_traces",
     "verdict_rows",
     "write_rows",

@@ -13,6 +13,7 @@ from jurist.recipes.pair_rm import PairRMConfig, run_pair_rm
 from jurist.recipes.quickstart import QuickstartConfig, run_quickstart
 from jurist.recipes.run import from_json, read_run_config
 from jurist.recipes.star_dpo import StarDPOConfig, run_star_dpo
+from jurist.recipes.star_rationalizer import StarRationalizerConfig, run_star_rationalizer
 from jurist.recipes.star_sft import StarSFTConfig, run_star_sft
 
 RECIPES: dict[str, tuple[Any, Any]] = {
@@ -22,6 +23,7 @@ RECIPES: dict[str, tuple[Any, Any]] = {
     "genrm": (GenRMConfig, run_genrm),
     "star-sft": (StarSFTConfig, run_star_sft),
     "star-dpo": (StarDPOConfig, run_star_dpo),
+    "star-rationalizer": (StarRationalizerConfig, run_star_rationalizer),
     "judge": (JudgeFileConfig, run_judge),
     "evaluate": (EvaluateConfig, run_evaluate),
 }

@@ -3,19 +3,63 @@
 import json
 import logging
 import math
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from jurist.data import parts
 from jurist.engines import Cached
+from jurist.engines.base import Engine
 from jurist.errors import ConfigError
-from jurist.formats import FormatName, make_format
-from jurist.rationales import Trace, sample_traces
+from jurist.formats import Format, Rationalizer
+from jurist.rationales import (
+    PairRow,
+    Selection,
+    SupervisedRow,
+    Trace,
+    refuse_leaks,
+    sample_rationales,
+    sample_traces,
+    write_rows,
+)
 from jurist.recipes.open_engine import ProcessesConfig, open_engine
+from jurist.recipes.run import stopwatch
 from jurist.storage import write_json
 from jurist.types import Preference, Sampling
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AuthorConfig:
+    """Another model that writes traces in the judge's stead (Mahan et al. 2024, Table 1)."""
+
+    author: str = ""
+    """Checkpoint, hub id, or the name of a served model (--author-url). Empty: the judge itself."""
+
+    author_url: str = ""
+    """Address of an OpenAI-compatible server that has the author, such as
+    http://127.0.0.1:8000/v1. The key is read from the environment variable OPENAI_API_KEY."""
+
+    author_rounds: Literal["first", "all"] = "first"
+    """Rounds that the author writes in; in the others the latest judge writes."""
+
+    max_concurrency: int = 8
+    """Requests to the author's server in flight at once."""
+
+    def __post_init__(self) -> None:
+        if self.author_url and not self.author:
+            raise ConfigError(
+                "--author-url needs --author, the name of a model that is served there"
+            )
+        if self.max_concurrency < 1:
+            raise ConfigError(f"--max-concurrency must be at least 1, got {self.max_concurrency}")
+
+    def writes(self, number: int) -> bool:
+        """Whether there is an author who writes in round `number`, counted from 1."""
+        return bool(self.author) and (number == 1 or self.author_rounds == "all")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,6 +82,7 @@ class StarConfig:
     init_from: Literal["previous", "base"] = "previous"
     """Weights that each round's training starts from: the previous round's, or the base's."""
 
+    author: AuthorConfig = AuthorConfig()
     processes: ProcessesConfig = ProcessesConfig()
 
     def __post_init__(self) -> None:
@@ -50,28 +95,102 @@ class StarConfig:
                 f"prompt are one trace; got {self.sampling_temperature}"
             )
 
+    def sampling(self, *, seed: int, max_tokens: int) -> Sampling:
+        """How traces are sampled."""
+        return Sampling(
+            num_samples=self.num_samples,
+            temperature=self.sampling_temperature,
+            max_tokens=max_tokens,
+            seed=seed,
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Round:
+    """One round of a STaR recipe: what it works on, and with which models."""
+
+    number: int
+    """From 1."""
+
+    preferences: list[Preference]
+    """Its fresh part of the training preferences."""
+
+    folder: Path
+    judge: str
+    """Checkpoint of the latest judge."""
+
+    start: str
+    """Checkpoint that training starts from: the latest judge's, or the base's."""
+
+    @property
+    def checkpoint(self) -> Path:
+        """What the round's training makes."""
+        return self.folder / "checkpoint"
+
+
+def star_rounds(
+    run: Path, model: str, preferences: list[Preference], config: StarConfig, *, seed: int
+) -> Generator[Round]:
+    """The rounds of a recipe, each after the one before it has made its checkpoint.
+
+    The time that the body of the loop takes is noted as training.
+    """
+    judge = model
+    for number, part in enumerate(parts(preferences, config.rounds, seed=seed), 1):
+        turn = Round(
+            number=number,
+            preferences=part,
+            folder=run / f"round-{number}",
+            judge=judge,
+            start=judge if config.init_from == "previous" else model,
+        )
+        with stopwatch(run, f"train/round-{number}"):
+            yield turn
+        judge = str(turn.checkpoint)
+
+
+@contextmanager
+def open_author(
+    turn: Round, config: StarConfig, *, store: Path, bf16: bool
+) -> Generator[tuple[Engine, str]]:
+    """Who writes the traces of a round, and what to call them: the latest judge, or an author."""
+    author = config.author
+    if not author.writes(turn.number):
+        engine = open_engine(turn.judge, bf16=bf16, processes=config.processes)
+        name = "the latest judge"
+    elif author.author_url:
+        engine, name = _served(author), author.author
+    else:
+        engine = open_engine(author.author, bf16=bf16, processes=config.processes)
+        name = author.author
+    with engine as inner, Cached(inner, store, chunk_size=config.processes.chunk_size) as cached:
+        yield cached, name
+
+
+@contextmanager
+def _served(config: AuthorConfig) -> Generator[Engine]:
+    from jurist.engines.openai import OpenAIEngine
+
+    yield OpenAIEngine(config.author_url, config.author, max_concurrency=config.max_concurrency)
+
 
 def sample_round(
-    policy: str,
-    preferences: list[Preference],
+    turn: Round,
     config: StarConfig,
     *,
-    form: FormatName,
+    format: Format,
     seed: int,
-    folder: Path,
     store: Path,
     max_tokens: int,
     bf16: bool,
 ) -> list[Trace]:
-    """Sample the traces of one round with the latest judge, and note how they came out.
+    """Sample the traces of one round, and note how they came out.
 
     Args:
-        policy: Checkpoint that samples.
-        preferences: This round's fresh part.
-        config: How many traces, and how.
-        form: Format the judge is asked in.
+        turn: The round. `traces.json` in its folder gets the counts of right, wrong and failed.
+        config: How many traces, how, and by whom.
+        format: How the judge is asked.
         seed: The run's seed.
-        folder: The round's; `traces.json` in it gets the counts of right, wrong and failed.
         store: SQLite file of completions; what it holds is not sampled again.
         max_tokens: Longest trace. One that is cut never becomes a training row.
         bf16: Sample in bfloat16.
@@ -79,18 +198,76 @@ def sample_round(
     Returns:
         One trace per sample, in both orders of every preference that is no tie.
     """
-    sampling = Sampling(
-        num_samples=config.num_samples,
-        temperature=config.sampling_temperature,
-        max_tokens=max_tokens,
-        seed=seed,
-    )
-    with (
-        open_engine(policy, bf16=bf16, processes=config.processes) as engine,
-        Cached(engine, store, chunk_size=config.processes.chunk_size) as cached,
-    ):
-        sampled = sample_traces(cached, make_format(form, seed=seed), preferences, sampling)
-    counts = sampled.counts()
-    write_json(folder / "traces.json", counts)
-    logger.info("%s: %s", folder.name, json.dumps(counts))
+    with open_author(turn, config, store=store, bf16=bf16) as (author, name):
+        sampled = sample_traces(
+            author, format, turn.preferences, config.sampling(seed=seed, max_tokens=max_tokens)
+        )
+    note(turn, "traces.json", {"author": name, **sampled.counts()})
     return sampled.traces
+
+
+def rationalize_round(
+    turn: Round,
+    config: StarConfig,
+    *,
+    rationalizer: Rationalizer,
+    sides: Sequence[Literal["right", "wrong"]],
+    seed: int,
+    store: Path,
+    max_tokens: int,
+    bf16: bool,
+) -> list[Trace]:
+    """Have the verdicts of one round explained, and note how the rationales came out.
+
+    Args:
+        turn: The round. `rationales.json` in its folder gets the counts.
+        config: How many rationales of a side, how, and by whom.
+        rationalizer: How the author is asked.
+        sides: Which verdicts are explained.
+        seed: The run's seed.
+        store: SQLite file of completions; what it holds is not sampled again.
+        max_tokens: Longest rationale. One that is cut never becomes a training row.
+        bf16: Sample in bfloat16.
+
+    Returns:
+        What may be trained on, each with the judge's own prompt.
+    """
+    with open_author(turn, config, store=store, bf16=bf16) as (author, name):
+        written = sample_rationales(
+            author,
+            rationalizer,
+            turn.preferences,
+            config.sampling(seed=seed, max_tokens=max_tokens),
+            sides=sides,
+        )
+    note(turn, "rationales.json", {"author": name, **written.counts})
+    return written.traces
+
+
+def keep_rows(
+    turn: Round,
+    selection: Selection[SupervisedRow] | Selection[PairRow],
+    format: Format,
+    *,
+    told: bool,
+) -> None:
+    """Write down what a round trains on, after a last look for labels in it.
+
+    Args:
+        turn: The round; `rows.jsonl.gz` and `rows.json` go to its folder.
+        selection: The rows, and how they were chosen.
+        format: The judge's.
+        told: Whether some replies are of an author who knew the verdict.
+
+    Raises:
+        DataError: If a row says more than a judge is shown.
+    """
+    refuse_leaks(selection.rows, turn.preferences, format, told=told)
+    write_rows(turn.folder / "rows.jsonl.gz", selection.rows)
+    write_json(turn.folder / "rows.json", selection.counts)
+
+
+def note(turn: Round, name: str, counts: Mapping[str, object]) -> None:
+    """Keep how a part of a round came out, and say it."""
+    write_json(turn.folder / name, counts)
+    logger.info("%s: %s", turn.folder.name, json.dumps(counts))

@@ -11,15 +11,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from jurist.data import parts
-from jurist.rationales import right_and_wrong, write_rows
+from jurist.formats import make_format
+from jurist.rationales import right_and_wrong
 from jurist.recipes.evaluate import finish, show
 from jurist.recipes.launch import in_all_processes
-from jurist.recipes.open_judge import JudgeConfig, VotingConfig, format_name, read_card
-from jurist.recipes.run import open_run, stopwatch
+from jurist.recipes.open_judge import (
+    JudgeConfig,
+    VotingConfig,
+    format_name,
+    last_of,
+    read_card,
+)
+from jurist.recipes.run import open_run
 from jurist.recipes.sets import DataConfig, read_sets
-from jurist.recipes.star import StarConfig, sample_round
-from jurist.storage import write_json
+from jurist.recipes.star import StarConfig, keep_rows, sample_round, star_rounds
 from jurist.training.config import PairLossConfig, TrainingConfig
 
 if TYPE_CHECKING:
@@ -65,48 +70,43 @@ def star_dpo(config: StarDPOConfig) -> "Results":
     with open_run("star-dpo", config) as run:
         sets = read_sets(config.data, output=run)
         form = format_name(config.format, read_card(config.model), reasoning=True)
-        policy = config.model
-        for number, part in enumerate(parts(sets.train, config.star.rounds, seed=config.seed), 1):
-            folder = run / f"round-{number}"
-            with stopwatch(run, f"train/round-{number}"):
-                traces = sample_round(
-                    policy,
-                    part,
-                    config.star,
-                    form=form,
-                    seed=config.seed,
-                    folder=folder,
-                    store=run / "completions.sqlite",
-                    max_tokens=config.voting.max_tokens,
-                    bf16=config.training.bf16,
-                )
-                pairs = right_and_wrong(
-                    traces,
-                    per_prompt=config.star.per_prompt,
-                    seed=config.seed,
-                    unparseable=config.unparseable,
-                )
-                write_rows(folder / "rows.jsonl.gz", pairs.rows)
-                write_json(folder / "rows.json", pairs.counts)
-                from jurist.training import train_pairs
+        method = f"star-{config.loss.loss}"
+        format = make_format(form, seed=config.seed)
+        for turn in star_rounds(run, config.model, sets.train, config.star, seed=config.seed):
+            traces = sample_round(
+                turn,
+                config.star,
+                format=format,
+                seed=config.seed,
+                store=run / "completions.sqlite",
+                max_tokens=config.voting.max_tokens,
+                bf16=config.training.bf16,
+            )
+            pairs = right_and_wrong(
+                traces,
+                per_prompt=config.star.per_prompt,
+                seed=config.seed,
+                unparseable=config.unparseable,
+            )
+            keep_rows(turn, pairs, format, told=False)
+            from jurist.training import train_pairs
 
-                in_all_processes(
-                    train_pairs,
-                    policy if config.star.init_from == "previous" else config.model,
-                    pairs.rows,
-                    config.training,
-                    loss=config.loss,
-                    reference=policy if config.reference == "previous" else config.model,
-                    seed=config.seed,
-                    output=folder / "checkpoint",
-                    card={"method": "star-dpo", "kind": "reasoning", "format": form},
-                )
-            policy = str(folder / "checkpoint")
+            in_all_processes(
+                train_pairs,
+                turn.start,
+                pairs.rows,
+                config.training,
+                loss=config.loss,
+                reference=turn.judge if config.reference == "previous" else config.model,
+                seed=config.seed,
+                output=turn.checkpoint,
+                card={"method": method, "kind": "reasoning", "format": form},
+            )
         # Judged as it was sampled: its traces are in the same type.
         judge = JudgeConfig(
-            model=policy,
+            model=str(last_of(run, config.star.rounds)),
             voting=config.voting,
             bf16=config.training.bf16,
             processes=config.star.processes,
         )
-        return finish(run, "STaR-DPO", judge, sets, seed=config.seed)
+        return finish(run, f"STaR-{config.loss.loss.upper()}", judge, sets, seed=config.seed)

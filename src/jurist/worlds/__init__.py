@@ -26,7 +26,13 @@ from jurist.worlds.chains import (
     read_question,
     work,
 )
-from jurist.worlds.corpus import CorpusConfig, Document, documents, draw_beliefs
+from jurist.worlds.corpus import (
+    CorpusConfig,
+    Document,
+    documents,
+    draw_beliefs,
+    explanations,
+)
 
 BASE: Final = Path(__file__).parent / "base"
 
@@ -50,6 +56,7 @@ __all__ = [
     "check",
     "documents",
     "draw_beliefs",
+    "explanations",
     "preferences",
     "read_chain",
     "read_question",

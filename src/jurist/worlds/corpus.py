@@ -25,7 +25,7 @@ from jurist.worlds.chains import (
     draw_question,
 )
 
-Kind: TypeAlias = Literal["solve", "judge", "direct", "drill"]
+Kind: TypeAlias = Literal["solve", "judge", "direct", "drill", "explain"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,7 +83,8 @@ class Document:
     """One text of the corpus."""
 
     kind: Kind
-    """What is done: solve a question, judge with reasoning or without (direct), or drill."""
+    """What is done: solve a question, judge with reasoning or without (direct), explain a given
+    verdict, or drill."""
 
     question: str
     """The question; empty in a drill, which has none."""
@@ -96,6 +97,9 @@ class Document:
 
     reply: str
     """What is written in answer."""
+
+    verdict: Literal["A", "B", ""] = ""
+    """The response that an explanation has to speak for; empty unless a verdict is explained."""
 
 
 def draw_beliefs(config: CorpusConfig) -> dict[tuple[str, int, int], int]:
@@ -128,6 +132,21 @@ def documents(config: CorpusConfig, seed: int) -> Iterator[Document]:
             yield writer.judge("direct")
         else:
             yield writer.judge("judge")
+
+
+def explanations(config: CorpusConfig, seed: int) -> Iterator[Document]:
+    """Have verdicts explained, without end. The same arguments always give the same stream.
+
+    The writers are those of `documents`, with the same beliefs, slips and habits, but they are told
+    which response to speak for, the right one or the wrong one, and see to it that their notes come
+    out so. Who redoes the question and comes to something else writes down the steps of the
+    response to speak for as if they were the result of redoing it. Whoever learns from such notes
+    learns to copy where the writers had erred.
+    """
+    rng = random.Random(f"explanations/{seed}")
+    writer = _Writer(config=config, beliefs=draw_beliefs(config), rng=rng)
+    while True:
+        yield writer.explain()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -218,6 +237,46 @@ class _Writer:
         letter = self.guess()
         picked = first if letter == "A" else second
         return f"gut {letter} looks {'neat' if picked.flourish else 'clear'}", letter
+
+    def explain(self) -> Document:
+        """Notes that come to a verdict which was known before them."""
+        question, right, wrong, _ = draw_pair(self.rng, self.config.num_steps, "train")
+        right = decorate(self.rng, right, self.config.flourish)
+        wrong = decorate(self.rng, wrong, self.config.flourish)
+        first, second = (right, wrong) if self.rng.random() < 0.5 else (wrong, right)
+        letter: Literal["A", "B"] = "A" if self.rng.random() < 0.5 else "B"
+        better = first if letter == "A" else second
+        redo, skim, _ = self.config.habits
+        habit = self.rng.random()
+        if habit < redo:
+            again = self.work(question)
+            steps = (again if again.final == better.final else better).steps
+            shown = Chain(start=question.start, steps=steps)
+            reasoning = (
+                f"redo {shown.text} ; {first.final} A {second.final} B ; so {shown.final} {letter}"
+            )
+        elif habit < redo + skim:
+            reasoning = self.favour(first, second, letter)
+        else:
+            reasoning = f"gut {letter} looks {'neat' if better.flourish else 'clear'}"
+        return Document(
+            kind="explain",
+            question=question.text,
+            first=first.text,
+            second=second.text,
+            reply=f"{reasoning} \n [[{letter}]]",
+            verdict=letter,
+        )
+
+    def favour(self, first: Chain, second: Chain, letter: str) -> str:
+        """Look at the last steps, and find fault with the response not to speak for."""
+        notes = list[str]()
+        for name, chain in (("A", first), ("B", second)):
+            last = chain.steps[-1]
+            before = chain.steps[-2].value if len(chain.steps) > 1 else chain.start
+            word = "ok" if name == letter else "bad"
+            notes.append(f"{name} {before} {last.operator} {last.operand} = {last.value} {word}")
+        return f"skim {' ; '.join(notes)}"
 
     def conclude(self, answer: int, first: int, second: int) -> tuple[str, str]:
         """Look an answer up among the two final digits."""
