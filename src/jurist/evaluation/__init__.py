@@ -5,15 +5,23 @@ from jurist.evaluation.calibration import Calibration, ReliabilityBin, calibrati
 from jurist.evaluation.compare import PairedComparison, compare
 from jurist.evaluation.intervals import (
     Estimate,
+    crossed_bootstrap,
     group_bootstrap,
     group_bootstrap_each,
     mcnemar,
     wilson,
 )
 from jurist.evaluation.judged import Judged, credit, equal_readings, judged
+from jurist.evaluation.seeds import (
+    SeededAgreement,
+    SeededCategory,
+    SeededPoint,
+    across_seeds,
+    seeded_difference,
+)
 from jurist.evaluation.shortcuts import BagOfWords, Shortcut, longer_wins, shortcuts
 from jurist.evaluation.stopping import STOP_AT, StoppingPoint, stopping_curve
-from jurist.evaluation.votes import VotePoint, vote_curve
+from jurist.evaluation.votes import VoteCredits, VotePoint, vote_credits, vote_curve
 
 __all__ = [
     "STOP_AT",
@@ -25,21 +33,29 @@ __all__ = [
     "Judged",
     "PairedComparison",
     "ReliabilityBin",
+    "SeededAgreement",
+    "SeededCategory",
+    "SeededPoint",
     "Shortcut",
     "StoppingPoint",
+    "VoteCredits",
     "VotePoint",
+    "across_seeds",
     "agreement",
     "calibration",
     "compare",
     "credit",
+    "crossed_bootstrap",
     "equal_readings",
     "group_bootstrap",
     "group_bootstrap_each",
     "judged",
     "longer_wins",
     "mcnemar",
+    "seeded_difference",
     "shortcuts",
     "stopping_curve",
+    "vote_credits",
     "vote_curve",
     "wilson",
 ]
