@@ -10,6 +10,7 @@ import asyncio
 import os
 import re
 import ssl
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple, Self
@@ -83,7 +84,7 @@ class Reply:
     """What a server answered."""
 
     status: int
-    headers: list[tuple[bytes, bytes]]
+    headers: Sequence[tuple[bytes, bytes]]
     """Names in lower case."""
 
     content: bytes
@@ -202,7 +203,7 @@ class Connection(asyncio.Protocol):
         if http.their_state is h11.DONE and not http.trailing_data[0]:
             http.start_next_cycle()
             self._asked = False
-        return Reply(response.status_code, list(response.headers), bytes(content))
+        return Reply(response.status_code, response.headers, bytes(content))
 
     async def _more(self, seconds: float | None) -> None:
         """Wait until there is more to read, or the end."""
@@ -236,11 +237,11 @@ class Connection(asyncio.Protocol):
         self._http.receive_data(b"")
         self._wake()
 
-    def connection_lost(self, error: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:
         """Take note that the connection is gone. One that was reset has not come to its end."""
         self._ended = True
-        self._lost = error
-        if error is None:
+        self._lost = exc
+        if exc is None:
             self._http.receive_data(b"")
         self._wake()
 
