@@ -337,10 +337,16 @@ def _subject(item: int, prompt: Conversation) -> str:
 
 def _run(work: Coroutine[None, None, None]) -> None:
     """Wait for asynchronous work, from within a running event loop (a notebook) too."""
+
+    def run() -> None:
+        # Whatever loop the program has chosen for itself: not each of them knows all that is used.
+        with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+            runner.run(work)
+
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        asyncio.run(work)
+        run()
         return
     with ThreadPoolExecutor(1) as thread:
-        thread.submit(asyncio.run, work).result()
+        thread.submit(run).result()
