@@ -36,9 +36,9 @@ CREATE TABLE scores (key BLOB PRIMARY KEY, logp REAL NOT NULL);
 """
 _FINISH_REASONS: Final[dict[str, FinishReason]] = {name: name for name in get_args(FinishReason)}
 _LOG_PAGES: Final = 8000
-"""Pages, of 4 KiB, that the write-ahead log holds before they are moved to the file, which waits for
-the disk. A killed process loses nothing of the log; a power cut may lose what the system has not
-written out by itself."""
+"""Pages, of 4 KiB, that the write-ahead log holds before they are moved to the file, which waits
+for the disk. A killed process loses nothing of the log; a power cut may lose what the system has
+not written out by itself."""
 
 _DAMAGE: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
