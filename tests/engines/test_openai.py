@@ -114,6 +114,18 @@ class TestRequest:
 
         assert asyncio.run(notebook())[0].text == "ok"
 
+    def test_runs_on_a_loop_of_its_own_whatever_the_program_has_chosen(
+        self, engine_for, loopback, monkeypatch
+    ):
+        engine, _ = engine_for(lambda _: loopback.chat("ok"))
+
+        def other() -> asyncio.AbstractEventLoop:
+            raise AssertionError("a loop that may lack what the engine needs")
+
+        monkeypatch.setattr(asyncio, "new_event_loop", other)
+        monkeypatch.setattr(asyncio.events, "new_event_loop", other)
+        assert ask(engine)[0].text == "ok"
+
 
 class TestKept:
     """What `Cached` keeps of an engine that hands over completion by completion."""

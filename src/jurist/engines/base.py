@@ -1,9 +1,10 @@
 """The interfaces between this package and whatever runs a model."""
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import NamedTuple, Protocol, TypeAlias, runtime_checkable
 
-from jurist.digest import derive_seed
+from jurist.digest import Written, canonical, derive_seed
 from jurist.types import Completion, Conversation, Enough, Sampling
 
 
@@ -168,4 +169,10 @@ def gathered_scores(
 
 def sample_seed(seed: int, prompt: Conversation, index: int) -> int:
     """The seed of one sample: a function of the run's seed, the prompt and the sample's index."""
-    return derive_seed("sample", seed, prompt, index)
+    return derive_seed("sample", seed, _written(prompt), index)
+
+
+# The samples of a prompt are asked for one after the other, and most of the work is to write it.
+@lru_cache(maxsize=64)
+def _written(prompt: Conversation) -> Written:
+    return Written(canonical(prompt))

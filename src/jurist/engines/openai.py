@@ -9,8 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Generic, TypeVar
 from urllib.parse import urlsplit
 
-import httpx2
-
 from jurist.engines.base import (
     Deliver,
     DeliverScores,
@@ -28,6 +26,7 @@ from jurist.engines.chat_api import (
     request_body,
 )
 from jurist.engines.chat_session import ChatSession
+from jurist.engines.connection import Address
 from jurist.engines.patience import Clock, Patience
 from jurist.errors import ConfigError
 from jurist.progress import progress
@@ -265,9 +264,8 @@ def _checked(base_url: str) -> str:
     address = base_url.strip().rstrip("/")
     try:
         parts = urlsplit(address)
-        fine = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-        httpx2.URL(address)
-    except (ValueError, httpx2.InvalidURL):
+        fine = parts.scheme in ("http", "https") and bool(Address.parse(address))
+    except ValueError:
         parts, fine = urlsplit(""), False
     if parts.username or parts.password or parts.query or parts.fragment:
         # The address itself is not shown: there may be a secret in it.
@@ -339,10 +337,16 @@ def _subject(item: int, prompt: Conversation) -> str:
 
 def _run(work: Coroutine[None, None, None]) -> None:
     """Wait for asynchronous work, from within a running event loop (a notebook) too."""
+
+    def run() -> None:
+        # Whatever loop the program has chosen for itself: not each of them knows all that is used.
+        with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+            runner.run(work)
+
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        asyncio.run(work)
+        run()
         return
     with ThreadPoolExecutor(1) as thread:
-        thread.submit(asyncio.run, work).result()
+        thread.submit(run).result()

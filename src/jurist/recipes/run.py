@@ -37,7 +37,7 @@ PACKAGES = (
     "peft",
     "safetensors",
     "numpy",
-    "httpx2",
+    "h11",
     "tyro",
     "rich",
     "pyarrow",
