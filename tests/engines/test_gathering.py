@@ -96,12 +96,13 @@ def test_to_want_none_or_too_many_is_to_want_none_or_all(wanted: int):
     size=st.integers(1, 3),
     num=st.integers(1, 9),
     lean_rows=st.integers(0, 30),
+    ahead=st.integers(1, 4),
     max_rows=st.integers(1, 30),
     steps=st.lists(st.integers(0, 3), min_size=1, max_size=9),
     seed=st.integers(0, 99),
 )
 def test_neither_luck_nor_eagerness_changes_an_answer(
-    num_groups, size, num, lean_rows, max_rows, steps, seed
+    num_groups, size, num, lean_rows, ahead, max_rows, steps, seed
 ):
     def more(samples: Samples) -> int:
         # Of what was said, and not only of how much.
@@ -117,6 +118,7 @@ def test_neither_luck_nor_eagerness_changes_an_answer(
         max_rows=max_rows,
         groups=groups_of(num_prompts, rule),
         lean_rows=lean_rows,
+        ahead=ahead,
     )
     gathering, chance = Gathering(schedule, num, rule), random.Random(seed)
     whole = [[reply(str(7 * i + n * n)) for n in range(num)] for i in range(num_prompts)]

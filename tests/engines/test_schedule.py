@@ -88,6 +88,32 @@ class TestWanted:
             *[Start(i, n) for n in (2, 3, 4) for i in (0, 1)],
         ]
 
+    def test_a_batch_is_not_filled_with_prompts_that_nothing_is_in_flight_of(self):
+        schedule = plan([5] * 2, [[1] * 100] * 2, lean_rows=4)
+        for i in range(2):
+            schedule.want(i, 2)
+        schedule.starts()
+        schedule.end(0, 0)
+        schedule.end(0, 1)
+        # The first prompt waits for what the rule makes of the second.
+        assert schedule.starts() == [Start(1, 2), Start(1, 3)]
+
+    def test_when_more_is_wanted_more_than_that_is_begun(self):
+        schedule = plan([5], [[1] * 12], lean_rows=0, ahead=3)
+        schedule.want(0, 2)
+        # The first time no more than is wanted.
+        assert schedule.starts() == [Start(0, 0), Start(0, 1)]
+        schedule.end(0, 0)
+        schedule.end(0, 1)
+        schedule.want(0, 4)
+        assert schedule.starts() == [Start(0, n) for n in range(2, 8)]
+        for n in range(2, 8):
+            schedule.end(0, n)
+        schedule.want(0, 8)
+        assert schedule.starts() == []
+        schedule.want(0, 10)
+        assert schedule.starts() == [Start(0, n) for n in range(8, 12)]
+
     def test_one_of_which_nothing_is_wanted_now_is_held_until_it_is_stopped(self):
         schedule = plan([5] * 2, [[1] * 8] * 2, lean_rows=0)
         schedule.want(0, 1)
@@ -137,17 +163,24 @@ class TestGroups:
     max_tokens=st.integers(1, 120),
     max_rows=st.integers(1, 20),
     lean_rows=st.integers(0, 20),
+    ahead=st.integers(1, 4),
     at_first=st.integers(0, 4),
     seed=st.integers(0, 99),
 )
 def test_every_wanted_sample_runs_once_in_order_within_the_budget(
-    work, size, max_tokens, max_rows, lean_rows, at_first, seed
+    work, size, max_tokens, max_rows, lean_rows, ahead, at_first, seed
 ):
     work = work[: len(work) // size * size]
     lengths, sizes = [length for length, _ in work], [row for _, row in work]
     groups = [range(i, i + size) for i in range(0, len(work), size)]
     schedule = Schedule(
-        lengths, sizes, max_tokens=max_tokens, max_rows=max_rows, groups=groups, lean_rows=lean_rows
+        lengths,
+        sizes,
+        max_tokens=max_tokens,
+        max_rows=max_rows,
+        groups=groups,
+        lean_rows=lean_rows,
+        ahead=ahead,
     )
     chance = random.Random(seed)
     wanted = [min(at_first, len(row)) for row in sizes]

@@ -50,6 +50,7 @@ class Schedule:
         max_rows: int,
         groups: Sequence[range] | None = None,
         lean_rows: int = LEAN_ROWS,
+        ahead: int = 1,
     ) -> None:
         """Plan samples of N prompts, all of which are wanted unless `want` or `stop` says else.
 
@@ -60,13 +61,16 @@ class Schedule:
             max_rows: Most samples in flight.
             groups: Prompts that are opened together; each by itself if None.
             lean_rows: With fewer in flight, samples are started that may not be wanted.
+            ahead: When more of a prompt are wanted, so many times as many are started.
         """
         self._lengths = lengths
         self._sizes = sizes
         self._max_tokens = max_tokens
         self._max_rows = max_rows
         self._lean_rows = lean_rows
+        self._ahead = ahead
         self._num_wanted = [len(row) for row in sizes]
+        self._num_to_start = self._num_wanted.copy()
         if groups is None:
             groups = [range(i, i + 1) for i in range(len(lengths))]
         # Longest first, so that what does not fit shows at the start.
@@ -102,7 +106,10 @@ class Schedule:
 
     def want(self, prompt: int, count: int) -> None:
         """The first so many samples of a prompt are wanted; of others nothing is known yet."""
+        before = self._num_wanted[prompt] if prompt in self._open else count
         self._num_wanted[prompt] = count
+        most = len(self._sizes[prompt])
+        self._num_to_start[prompt] = min(before + self._ahead * (count - before), most)
 
     def held(self, prompt: int) -> bool:
         """Whether a prompt's keys and values are in memory, or to be."""
@@ -160,7 +167,8 @@ class Schedule:
     def _pick(self, tokens: int, ahead: dict[int, int], prompt: int, picked: list[Start]) -> int:
         """Add what is wanted of a prompt from `ahead` on; the tokens then in flight."""
         sizes = self._sizes[prompt]
-        last = self._num_wanted[prompt]
+        lacking = ahead[prompt] < self._num_wanted[prompt]
+        last = self._num_to_start[prompt] if lacking else 0
         while ahead[prompt] < last and self._fits(tokens + sizes[ahead[prompt]], picked):
             tokens += sizes[ahead[prompt]]
             picked.append(Start(prompt, ahead[prompt]))
@@ -168,12 +176,21 @@ class Schedule:
         return tokens
 
     def _pick_more(self, tokens: int, ahead: dict[int, int], picked: list[Start]) -> int:
-        """Add samples that may not be wanted while they are nearly free, one a prompt in turn."""
+        """Add samples that may not be wanted while they are nearly free, one a prompt in turn.
+
+        Of prompts with others in flight: to attend to one more prompt is never free.
+        """
+        begun = {prompt for prompt, _ in picked}
+        at_work = [
+            prompt
+            for prompt in ahead
+            if prompt in begun or (prompt in self._open and self._open[prompt].in_flight)
+        ]
         going_on = True
         while going_on:
             going_on = False
-            for prompt, sample in ahead.items():
-                sizes = self._sizes[prompt]
+            for prompt in at_work:
+                sample, sizes = ahead[prompt], self._sizes[prompt]
                 lean = self.rows + len(picked) < self._lean_rows
                 if lean and sample < len(sizes) and self._fits(tokens + sizes[sample], picked):
                     tokens += sizes[sample]
