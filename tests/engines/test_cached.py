@@ -215,6 +215,13 @@ class TestStoppingRule:
             [f"{prompt[0].content}{index}" for index in (0, 1)] for prompt in asked
         ]
 
+    def test_a_prompt_that_stands_in_a_group_twice_is_asked_once(self, path: Path):
+        engine = Recorder()
+        with Cached(engine, path) as cached:
+            lists = cached.generate([user("a")] * 2, Sampling(num_samples=9), until(2, 2))
+        assert engine.calls == [(["a"], 0, 1), (["a"], 1, 1)]
+        assert [[reply.text for reply in replies] for replies in lists] == [["a0", "a1"]] * 2
+
     def test_a_chunk_is_of_groups_that_want_so_much_at_first(self, path: Path):
         engine = Recorder()
         rule = StoppingRule(lambda samples: 2 if len(samples[0]) < 4 else 0, 2)

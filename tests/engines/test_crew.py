@@ -85,9 +85,11 @@ def test_what_is_asked_together_stands_in_one_job(sizes, size, at_first, job_siz
     rule = StoppingRule(lambda samples: 0 if len(samples[0]) else at_first, size)
     found = Spread(crew, job_size=job_size).generate(prompts, Sampling(num_samples=9), rule)
     assert [len(replies) for replies in found] == [at_first] * len(prompts)
+    # By what is wanted at first: nobody knows yet of how many there will be.
+    groups_each = max(1, job_size // (size * max(1, at_first)))
+    assert len(crew.jobs) == -(-len(sizes) // groups_each)
     for job in crew.jobs:
-        # By what is wanted at first: nobody knows yet of how many there will be.
-        assert len(job.items) * at_first <= max(size * at_first, job_size)
+        assert len(job.items) <= groups_each * size
         groups = [job.items[n : n + size] for n in range(0, len(job.items), size)]
         assert all(group == tuple(range(group[0], group[0] + size)) for group in groups)
         assert all(group[0] % size == 0 for group in groups)

@@ -180,6 +180,8 @@ class Schedule:
 
         Of prompts with others in flight: to attend to one more prompt is never free.
         """
+        if self.rows + len(picked) >= self._lean_rows:
+            return tokens
         begun = {prompt for prompt, _ in picked}
         at_work = [
             prompt
