@@ -132,39 +132,6 @@ class StreamingEngine(Protocol):
         ...
 
 
-def gathered(
-    engine: StreamingEngine,
-    prompts: Sequence[Conversation],
-    sampling: Sampling,
-    rule: StoppingRule | None,
-) -> list[list[Completion]]:
-    """What `Engine.generate` returns, of an engine that streams."""
-    found: list[dict[int, Completion]] = [{} for _ in prompts]
-
-    def deliver(deliveries: Sequence[Delivery]) -> None:
-        for item, index, completion in deliveries:
-            found[item][index] = completion
-
-    engine.stream(prompts, sampling, rule, deliver)
-    return [[samples[index] for index in sorted(samples)] for samples in found]
-
-
-def gathered_scores(
-    engine: StreamingEngine,
-    prompts: Sequence[Conversation],
-    continuations: Sequence[Sequence[str]],
-) -> list[list[float]]:
-    """What `LogprobEngine.score` returns, of an engine that streams."""
-    found: list[list[float]] = [[] for _ in prompts]
-
-    def deliver(scored: Sequence[tuple[int, list[float]]]) -> None:
-        for item, logps in scored:
-            found[item] = logps
-
-    engine.stream_scores(prompts, continuations, deliver)
-    return found
-
-
 def groups_of(num_prompts: int, rule: StoppingRule | None) -> list[range]:
     """The prompts of a call that are asked together; each by itself without a rule.
 
@@ -205,6 +172,39 @@ def num_more(
 def num_at_first(rule: StoppingRule | None, num_samples: int) -> int:
     """How many completions of each prompt are wanted before there are any: so many at least."""
     return num_more(rule, [()] * (1 if rule is None else rule.group_size), num_samples)
+
+
+def gathered(
+    engine: StreamingEngine,
+    prompts: Sequence[Conversation],
+    sampling: Sampling,
+    rule: StoppingRule | None,
+) -> list[list[Completion]]:
+    """What `Engine.generate` returns, of an engine that streams."""
+    found: list[dict[int, Completion]] = [{} for _ in prompts]
+
+    def deliver(deliveries: Sequence[Delivery]) -> None:
+        for item, index, completion in deliveries:
+            found[item][index] = completion
+
+    engine.stream(prompts, sampling, rule, deliver)
+    return [[samples[index] for index in sorted(samples)] for samples in found]
+
+
+def gathered_scores(
+    engine: StreamingEngine,
+    prompts: Sequence[Conversation],
+    continuations: Sequence[Sequence[str]],
+) -> list[list[float]]:
+    """What `LogprobEngine.score` returns, of an engine that streams."""
+    found: list[list[float]] = [[] for _ in prompts]
+
+    def deliver(scored: Sequence[tuple[int, list[float]]]) -> None:
+        for item, logps in scored:
+            found[item] = logps
+
+    engine.stream_scores(prompts, continuations, deliver)
+    return found
 
 
 def sample_seed(seed: int, prompt: Conversation, index: int) -> int:
