@@ -150,7 +150,7 @@ class SamplesOnly:
 
     fingerprint = "samples only"
 
-    def generate(self, prompts, sampling, enough=None):
+    def generate(self, prompts, sampling, rule=None):
         raise AssertionError("not asked")
 
 
