@@ -103,9 +103,9 @@ def test_a_megabyte_is_read_in_linear_time(unit: str):
         text = unit * (size // len(unit))
         times = []
         for _ in range(3):
-            started = time.perf_counter()
+            started = time.process_time()
             neutralised(text)
-            times.append(time.perf_counter() - started)
+            times.append(time.process_time() - started)
         return min(times)
 
     assert seconds(1_000_000) < 1.0

@@ -20,7 +20,7 @@ from rich.text import Text
 from jurist.data import read_preferences, split_tenth, write_preferences
 from jurist.errors import ConfigError
 from jurist.recipes.errands import run_errands
-from jurist.recipes.paper_plan import Scale, plan, round_errand
+from jurist.recipes.paper_plan import AVERAGED, Scale, averaged_errand, plan, round_errand
 from jurist.recipes.paper_world import WorldSize, make_author, write_world
 from jurist.recipes.run import open_run
 from jurist.recipes.sets import DataConfig, read_sets
@@ -127,7 +127,10 @@ def paper(config: PaperConfig) -> "PaperResults":
             for method in methods
             for number in range(1, method.rounds)
         ]
-        run_errands(early, logs=run / "logs", jobs=jobs)
+        averaged = [
+            averaged_errand(method, scale, data) for method in methods if method.name in AVERAGED
+        ]
+        run_errands([*early, *averaged], logs=run / "logs", jobs=jobs)
         results = gather_paper(run, sets, methods, scale=scale, seeds=config.seeds, authors=authors)
         publish_paper(run, results)
         return results

@@ -23,6 +23,9 @@ Scale = Literal["tiny", "small"]
 ZERO_SHOT: Final = "LLM-as-a-judge"
 ZERO_SHOT_DIRECT: Final = "GenRM (base)"
 
+AVERAGED: Final = (ZERO_SHOT, "STaR-DPO")
+"""Methods whose verdicts are averaged too, beside counted votes."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
@@ -90,6 +93,11 @@ class Method:
     def output(self) -> Path:
         """The run's directory."""
         return self.errand.config.output
+
+    @property
+    def averaged(self) -> Path:
+        """The directory of the run that averages its verdicts' probabilities."""
+        return self.output.with_name(f"{self.output.name}-averaged")
 
     def judged_after(self, number: int) -> Path:
         """The directory of the run that judges an early round."""
@@ -223,6 +231,25 @@ FOREIGN: Final[tuple[tuple[str, str, Literal["first", "all"]], ...]] = (
 
 def _errand(recipe: str, asked: Any, seed: int) -> Errand:  # noqa: ANN401 - any recipe's config
     return Errand(name=f"seed-{seed}-{asked.output.name}", recipe=recipe, config=asked)
+
+
+def averaged_errand(method: Method, scale: Scale, data: DataConfig) -> Errand:
+    """Judging with the averaged probability of verdicts instead of counted votes."""
+    settings = SETTINGS[scale]
+    config = method.errand.config
+    judge = (
+        config.judge
+        if isinstance(config, EvaluateConfig)
+        else JudgeConfig(model=str(last_of(method.output, method.rounds)), bf16=settings.bf16)
+    )
+    asked = EvaluateConfig(
+        judge=replace(judge, voting=replace(settings.voting, verdicts="averaged")),
+        test=data.test,
+        output=method.averaged,
+        method=method.name,
+        seed=method.seed,
+    )
+    return _errand("evaluate", asked, method.seed)
 
 
 def round_errand(method: Method, number: int, scale: Scale, data: DataConfig) -> Errand:

@@ -17,7 +17,7 @@ from jurist.evaluation import (
     vote_credits,
 )
 from jurist.recipes.evaluate import kept_readings
-from jurist.recipes.paper_plan import FOREIGN, Method, Scale
+from jurist.recipes.paper_plan import AVERAGED, FOREIGN, Method, Scale
 from jurist.recipes.reporting import dataset_facts
 from jurist.recipes.run import environment_facts, seconds_spent
 from jurist.recipes.sets import Sets
@@ -189,6 +189,17 @@ def gather_paper(
         for number in range(1, by_name[name][0].rounds)
         for split in sets.tests
     ]
+    averaged = [
+        _row(
+            name,
+            split,
+            read_runs({method.seed: method.averaged for method in by_name[name]}, sets, split),
+            [method.averaged for method in by_name[name]],
+        )
+        for name in AVERAGED
+        if name in by_name
+        for split in sets.tests
+    ]
     claims = judge_claims(runs, sides)
     return PaperResults(
         run=run.name,
@@ -202,6 +213,7 @@ def gather_paper(
         sides=sides,
         rows=tuple(rows),
         rounds=tuple(rounds),
+        averaged=tuple(averaged),
         authors=_author_names(names, authors),
         shortcuts=tuple(
             ShortcutRow(split=name, shortcut=shortcut)

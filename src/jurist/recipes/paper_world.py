@@ -28,11 +28,14 @@ from jurist.worlds import (
 
 AuthorKind = Literal["explainer", "expert"]
 
-NUM_DOCUMENTS: Final = 3_000
-"""Of an author's training: enough for the explainer to come to the verdict it is given in 99 of
-100 replies."""
+NUM_DOCUMENTS: Final[dict[AuthorKind, int]] = {"explainer": 6_000, "expert": 1_500}
+"""Of an author's training. The explainer then comes to the verdict it is given in four replies of
+five, and the others are left out; the expert is right on every training pair."""
 
-AUTHOR_TRAINING: Final = TrainingConfig(learning_rate=1e-3, epochs=1, batch_size=32)
+TRAINING: Final[dict[AuthorKind, TrainingConfig]] = {
+    "explainer": TrainingConfig(learning_rate=2e-3, epochs=2, batch_size=32),
+    "expert": TrainingConfig(learning_rate=1e-3, epochs=1, batch_size=32),
+}
 
 _EXPERT: Final = CorpusConfig(wrong_beliefs=0.0, slips=0.0, habits=(1.0, 0.0, 0.0), unreadable=0.0)
 """Somebody who knows every fact, never slips, and works every question out."""
@@ -59,22 +62,23 @@ def write_world(folder: Path, size: WorldSize) -> DataConfig:
     return DataConfig(train=str(train), test=tuple(tests))
 
 
-def make_author(kind: AuthorKind, folder: Path, *, num_documents: int = NUM_DOCUMENTS) -> str:
+def make_author(kind: AuthorKind, folder: Path, *, num_documents: int | None = None) -> str:
     """Train the base that ships to be an author, unless it was; its checkpoint.
 
     Args:
         kind: The explainer is told a verdict and writes reasoning that comes to it, in the way of
             `jurist.worlds.explanations`. The expert judges as the base does, but knows every fact.
         folder: Where to.
-        num_documents: What it is trained on, all about training questions.
+        num_documents: What it is trained on, all about training questions. None: as many as it
+            takes.
     """
     from jurist.training import train_supervised
 
     in_all_processes(
         train_supervised,
         str(BASE),
-        list(islice(_rows(kind), num_documents)),
-        AUTHOR_TRAINING,
+        list(islice(_rows(kind), num_documents or NUM_DOCUMENTS[kind])),
+        TRAINING[kind],
         seed=0,
         output=folder / "checkpoint",
         card={"method": f"author of the world: {kind}", "kind": "reasoning", "format": "terse"},

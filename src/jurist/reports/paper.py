@@ -73,6 +73,9 @@ class PaperResults:
     rounds: tuple[PaperRow, ...]
     """After each round but the last."""
 
+    averaged: tuple[PaperRow, ...]
+    """With the averaged probability of verdicts instead of counted votes."""
+
     authors: Mapping[str, str]
     """Who writes the rationales, by method of Table 1."""
 
@@ -105,6 +108,7 @@ def paper_sections(results: PaperResults) -> list[Section]:
         _two_axes(results),
         _claims(results),
         _votes(results),
+        _averaged(results),
         _authors(results),
         _rounds(results),
         _reliability(results),
@@ -210,6 +214,41 @@ def _votes(results: PaperResults) -> Section:
             )
             for row in rows
         ),
+    )
+
+
+def _averaged(results: PaperResults) -> Section:
+    cells: list[tuple[str, ...]] = []
+    most = 0
+    for row in results.averaged:
+        counted = results.row(row.method, row.split)
+        for way, agreement in (("counted", counted.agreement), ("averaged", row.agreement)):
+            most = max(most, len(agreement.curve))
+            cells.append(
+                (
+                    row.method,
+                    row.split,
+                    way,
+                    *(with_interval(point.accuracy) for point in agreement.curve),
+                    _share(agreement.ece),
+                    NONE if agreement.brier is None else f"{agreement.brier:.3f}",
+                )
+            )
+    sizes = [2**i for i in range(most)]
+    return Section(
+        title="Counted votes and averaged verdicts",
+        text="The same readings, counted by the verdict that each wrote, or averaged by the "
+        "probability that each one's reasoning leaves the verdicts: accuracy in per cent by number "
+        "of readings. The paper counts.",
+        headings=(
+            "method",
+            "split",
+            "verdicts",
+            *(f"{size} votes" if size > 1 else "1 vote" for size in sizes),
+            "ECE %",
+            "Brier",
+        ),
+        cells=tuple(cells),
     )
 
 
