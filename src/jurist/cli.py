@@ -12,6 +12,7 @@ from rich.logging import RichHandler
 
 from jurist.errors import JuristError
 from jurist.recipes.bradley_terry import run_bradley_terry
+from jurist.recipes.con_j import run_con_j
 from jurist.recipes.doctor import run_doctor
 from jurist.recipes.evaluate import run_evaluate
 from jurist.recipes.genrm import run_genrm
@@ -32,6 +33,7 @@ COMMANDS = {
     "genrm": run_genrm,
     "star-sft": run_star_sft,
     "star-dpo": run_star_dpo,
+    "con-j": run_con_j,
     "star-rationalizer": run_star_rationalizer,
     "paper": run_paper,
     "judge": run_judge,

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from jurist.cli import COMMANDS
 from jurist.errors import ConfigError
 from jurist.recipes.bradley_terry import BradleyTerryConfig
+from jurist.recipes.con_j import ConJConfig
 from jurist.recipes.evaluate import EvaluateConfig
 from jurist.recipes.genrm import GenRMConfig
 from jurist.recipes.judge import JudgeFileConfig
@@ -80,6 +81,7 @@ CONFIGS = {
         loss=pair_loss,
         reference=st.sampled_from(["previous", "base"]),
     ),
+    "con-j": st.builds(ConJConfig, model=words, output=paths, data=data, star=star),
     "star-rationalizer": st.builds(
         StarRationalizerConfig,
         model=words,

@@ -6,6 +6,7 @@ from typing import Any
 
 from jurist.errors import ConfigError
 from jurist.recipes.bradley_terry import BradleyTerryConfig, run_bradley_terry
+from jurist.recipes.con_j import ConJConfig, run_con_j
 from jurist.recipes.evaluate import EvaluateConfig, run_evaluate
 from jurist.recipes.genrm import GenRMConfig, run_genrm
 from jurist.recipes.judge import JudgeFileConfig, run_judge
@@ -24,6 +25,7 @@ RECIPES: dict[str, tuple[Any, Any]] = {
     "genrm": (GenRMConfig, run_genrm),
     "star-sft": (StarSFTConfig, run_star_sft),
     "star-dpo": (StarDPOConfig, run_star_dpo),
+    "con-j": (ConJConfig, run_con_j),
     "star-rationalizer": (StarRationalizerConfig, run_star_rationalizer),
     "paper": (PaperConfig, run_paper),
     "judge": (JudgeFileConfig, run_judge),
