@@ -1,7 +1,8 @@
 """Preferences: read, checked, written, split, and kept apart from the test set."""
 
 from jurist.data.check import fault
-from jurist.data.columns import Layout, prompt_group
+from jurist.data.columns import prompt_group
+from jurist.data.layouts import Layout
 from jurist.data.overlap import (
     Overlap,
     WithoutOverlap,
