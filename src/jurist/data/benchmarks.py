@@ -2,10 +2,10 @@
 
 | layout | columns | checked in |
 |---|---|---|
-| judgebench | pair_id, question, response_A, response_B, label "A>B" or "B>A", source | repository |
-| llmbar | input, output_1, output_2, label 1 or 2 | repository |
-| auto-j | prompt, "response 1", "response 2", label 0, 1 or 2 for a tie, scenario | repository |
-| pandalm | instruction, input, response1, response2, annotator1 to 3: 1, 2, 0 for a tie | repository |
+| judgebench | pair_id, question, response_A, response_B, label "A>B" or "B>A", source | GitHub |
+| llmbar | input, output_1, output_2, label 1 or 2 | GitHub |
+| auto-j | prompt, "response 1", "response 2", label 0, 1 or 2 for a tie, scenario | GitHub |
+| pandalm | instruction, input, response1, response2, annotator1 to 3: 1, 2, 0 | GitHub |
 | mt-bench | question_id, winner, conversation_a, conversation_b, turn | data set card |
 | hhh | input, targets: choices and labels; or target_scores, as in BIG-bench | its readers |
 | m-rewardbench | prompt, chosen, rejected, subset, language, id | data set card |

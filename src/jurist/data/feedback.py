@@ -2,7 +2,7 @@
 
 | layout | columns | checked in |
 |---|---|---|
-| ultrafeedback | instruction, completions: each response and annotations | repository |
+| ultrafeedback | instruction, completions: each response and annotations | GitHub |
 | ultrainteract | trajectory: from, value; chosen, rejected, task, dataset | data set card |
 | helpsteer2 | prompt, response_1, response_2, preference_strength | its readers |
 | helpsteer2-ratings | prompt, response, helpfulness and four more attributes | its readers |
