@@ -1,5 +1,8 @@
 """Rows of a JSON file that is one array of objects, as many benchmarks are published.
 
+Or that holds one: a task of BIG-bench is an object in a file `task.json`, its rows the array under
+"examples".
+
 The file is held in memory as a whole: an array has no lines to read it by. It is read as strictly
 as JSON Lines are.
 """
@@ -15,10 +18,14 @@ from jurist.errors import DataError
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 _BOM = "\ufeff"
+_TASK = "task.json"
+_EXAMPLES = re.compile(r'"examples"\s*:\s*(?=\[)')
 
 
 def is_array(path: Path) -> bool:
-    """Whether a file is named *.json or *.json.gz and begins as a JSON array."""
+    """Whether a file is named *.json or *.json.gz and begins as a JSON array, or is a task."""
+    if path.name == _TASK:
+        return True
     if not path.name.endswith((".json", ".json.gz")):
         return False
     try:
@@ -45,7 +52,8 @@ def array_rows(path: Path) -> Iterator[Row]:
         counted = position
         return line
 
-    position = _past_space(text, 0)
+    examples = _EXAMPLES.search(text) if path.name == _TASK else None
+    position = _past_space(text, 0 if examples is None else examples.end())
     if text[position : position + 1] != "[":
         raise DataError(f"{path}:{line_at(position)}: expected a JSON array, found another value")
     position = _past_space(text, position + 1)
@@ -71,7 +79,7 @@ def array_rows(path: Path) -> Iterator[Row]:
                 f"found {what}"
             )
     rest = text[position + 1 :].strip(" \t\r\n")
-    if rest:
+    if rest and examples is None:
         raise DataError(f"{path}: expected nothing after a JSON array, found {rest[:20]!r}")
 
 

@@ -8,11 +8,12 @@
 | arena-hard | uid, prompt, category, subcategory or cluster | GitHub |
 | math-500 | problem, solution, answer, subject, level, unique_id | its readers |
 
-Checked in November 2026, those on GitHub in the repository of the benchmark itself. `pairs_of` makes
-the preferences that a judge of pairs is asked about: every right response beside every wrong one.
+Checked in November 2026, those on GitHub in the repository of the benchmark itself. `pairs_of`
+makes the preferences that a judge of pairs is asked about: every right response beside every wrong
+one.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -132,7 +133,11 @@ _Item = TypeVar("_Item", Candidates, Question)
 class _Form(NamedTuple, Generic[_Item]):
     layout: CandidateLayout
     marks: frozenset[str]
+    """Columns that every row has."""
+
     read: Callable[[Columns, Place], _Item]
+    unless: frozenset[str] = frozenset()
+    """Columns that no row has."""
 
 
 def _read(
@@ -164,7 +169,7 @@ def _read(
 
 def _form(columns: Columns, forms: Sequence[_Form[_Item]]) -> _Form[_Item]:
     have = {name for name, value in columns.items() if value is not None}
-    fitting = [form for form in forms if form.marks <= have]
+    fitting = [form for form in forms if form.marks <= have and not form.unless & have]
     if len(fitting) != 1:
         wanted = "; ".join(f"{form.layout}: {', '.join(sorted(form.marks))}" for form in forms)
         raise DataError(f"expected the columns of one of {wanted}; found {sorted(columns)}")
@@ -343,6 +348,7 @@ _CANDIDATES: Sequence[_Form[Candidates]] = (
         CandidateLayout.RM_BENCH,
         frozenset({"id", "prompt", "chosen", "rejected"}),
         _rm_bench,
+        unless=frozenset({"num_correct"}),
     ),
     _Form(CandidateLayout.REWARDMATH, _SOLUTION, _rewardmath),
 )
@@ -353,7 +359,6 @@ _CANDIDATES: Sequence[_Form[Candidates]] = (
 
 def _arena_hard(columns: Columns, place: Place) -> Question:
     """Arena-Hard (Li et al. 2024), version 0.1 or 2.0: prompts without answers."""
-    del place
     within = name_of(columns, "subcategory") or name_of(columns, "cluster")
     category = text_of(columns, "category")
     return _asked(
@@ -368,7 +373,6 @@ def _arena_hard(columns: Columns, place: Place) -> Question:
 
 def _math_500(columns: Columns, place: Place) -> Question:
     """MATH-500 (Lightman et al. 2024): problems of MATH with their final answers."""
-    del place
     return _asked(
         Question(
             id=text_of(columns, "unique_id"),
@@ -392,11 +396,3 @@ _QUESTIONS: Sequence[_Form[Question]] = (
     _Form(CandidateLayout.ARENA_HARD, frozenset({"uid", "prompt", "category"}), _arena_hard),
     _Form(CandidateLayout.MATH_500, frozenset({"problem", "answer", "unique_id"}), _math_500),
 )
-
-
-def sizes(candidates: Sequence[Candidates]) -> Mapping[str, int]:
-    """How many prompts there are of each category."""
-    found: dict[str, int] = {}
-    for one in candidates:
-        found[one.category] = found.get(one.category, 0) + 1
-    return found

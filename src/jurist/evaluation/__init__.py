@@ -13,6 +13,7 @@ from jurist.evaluation.intervals import (
 from jurist.evaluation.judged import Judged, credit, equal_readings, judged
 from jurist.evaluation.shortcuts import BagOfWords, Shortcut, longer_wins, shortcuts
 from jurist.evaluation.stopping import STOP_AT, StoppingPoint, stopping_curve
+from jurist.evaluation.suites import OfficialScore, official_scores
 from jurist.evaluation.votes import VotePoint, vote_curve
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "CategoryAgreement",
     "Estimate",
     "Judged",
+    "OfficialScore",
     "PairedComparison",
     "ReliabilityBin",
     "Shortcut",
@@ -38,6 +40,7 @@ __all__ = [
     "judged",
     "longer_wins",
     "mcnemar",
+    "official_scores",
     "shortcuts",
     "stopping_curve",
     "vote_curve",

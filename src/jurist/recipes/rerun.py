@@ -15,6 +15,7 @@ from jurist.recipes.run import from_json, read_run_config
 from jurist.recipes.star_dpo import StarDPOConfig, run_star_dpo
 from jurist.recipes.star_rationalizer import StarRationalizerConfig, run_star_rationalizer
 from jurist.recipes.star_sft import StarSFTConfig, run_star_sft
+from jurist.recipes.suites import SuitesConfig, run_suites
 
 RECIPES: dict[str, tuple[Any, Any]] = {
     "quickstart": (QuickstartConfig, run_quickstart),
@@ -26,6 +27,7 @@ RECIPES: dict[str, tuple[Any, Any]] = {
     "star-rationalizer": (StarRationalizerConfig, run_star_rationalizer),
     "judge": (JudgeFileConfig, run_judge),
     "evaluate": (EvaluateConfig, run_evaluate),
+    "suites": (SuitesConfig, run_suites),
 }
 
 
