@@ -140,7 +140,7 @@ def _hhh(columns: Columns) -> Pair:
             f"expected two choices, one labelled 1 and the other 0, found {len(choices)} choices "
             f"and the labels {short(labels)}"
         )
-    texts = dict(zip(("first choice", "second choice"), choices, strict=True))
+    texts: Columns = {"first choice": choices[0], "second choice": choices[1]}
     # The input begins with what the person says, unmarked; the later turns have marks.
     said = text_of(columns, "input")
     marked = said if said.lstrip().startswith("Human:") else f"Human: {said}"
