@@ -501,13 +501,24 @@ def test_the_rows_of_two_columns_layouts_are_ambiguous(tmp_path: Path):
 
 
 class TestArray:
-    def test_is_read_gzipped_and_named_by_the_line_a_row_begins_on(self, tmp_path: Path):
+    def test_is_read_gzipped_and_on_one_line_all_the_same(self, tmp_path: Path):
         plain = (PUBLISHED / "llmbar.json").read_bytes()
         zipped = tmp_path / "llmbar.json.gz"
         zipped.write_bytes(gzip.compress(plain))
-        assert [one.id for one in read_preferences(zipped).preferences] == [
-            f"llmbar-{line}" for line in (2, 8, 14, 20, 26)
-        ]
+        short = tmp_path / "llmbar.json"
+        short.write_text(json.dumps(json.loads(plain)))
+        read = read_preferences(PUBLISHED / "llmbar.json").preferences
+        assert [one.id for one in read] == [f"llmbar-{number}" for number in (1, 2, 3, 4, 5)]
+        assert read_preferences(zipped).preferences == read
+        assert read_preferences(short).preferences == read
+
+    def test_names_a_bad_row_by_its_line_and_its_number(self, tmp_path: Path):
+        path = tmp_path / "llmbar.json"
+        text = (PUBLISHED / "llmbar.json").read_text("utf-8")
+        path.write_text(text.replace('"label": 2', '"label": 3', 1), "utf-8")
+        with pytest.raises(DataError) as caught:
+            read_preferences(path)
+        assert str(caught.value).startswith(f"{path}:8: item 2: expected 'label' to be one of 1, 2")
 
     @pytest.mark.parametrize(
         ("damage", "reason"),
@@ -530,13 +541,13 @@ class TestArray:
     def test_items_that_are_no_objects_are_bad_rows(self, tmp_path: Path):
         path = tmp_path / "rows.json"
         path.write_text('[{"prompt": "p", "chosen": "x", "rejected": "y"},\n 3,\n null]')
-        with pytest.raises(DataError, match=r"rows\.json:2: expected a JSON object, found int"):
+        with pytest.raises(DataError, match=r"rows\.json:2: item 2: expected a JSON object, f"):
             read_preferences(path)
 
     def test_half_of_a_surrogate_pair_is_a_bad_row(self, tmp_path: Path):
         path = tmp_path / "rows.json"
         path.write_text('[{"prompt": "p", "chosen": "\\ud800", "rejected": "y"}]')
-        with pytest.raises(DataError, match=r"rows\.json:1: expected text, found half"):
+        with pytest.raises(DataError, match=r"rows\.json:1: item 1: expected text, found half"):
             read_preferences(path)
 
 

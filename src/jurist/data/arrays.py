@@ -37,14 +37,14 @@ def is_array(path: Path) -> bool:
 
 
 def array_rows(path: Path) -> Iterator[Row]:
-    """Read a JSON array of objects. A row's number is the line of the file that it begins on.
+    """Read a JSON array of objects, its items counted from 1.
 
     Raises:
         DataError: If the file is missing, damaged or no array to its end. An item that is not an
             object is a bad row.
     """
     text = _text(path)
-    line, counted = 1, 0
+    line, counted, number = 1, 0, 0
 
     def line_at(position: int) -> int:
         nonlocal line, counted
@@ -67,7 +67,8 @@ def array_rows(path: Path) -> Iterator[Row]:
                 f"{path}:{line_at(start)}: expected an item of a JSON array, found none that can "
                 f"be read ({error}); fetch the file or write it again"
             ) from error
-        yield _row(line_at(start), value, text[start:position])
+        number += 1
+        yield _row(number, line_at(start), value, text[start:position])
         position = _past_space(text, position)
         mark = text[position : position + 1]
         if mark == ",":
@@ -83,15 +84,15 @@ def array_rows(path: Path) -> Iterator[Row]:
         raise DataError(f"{path}: expected nothing after a JSON array, found {rest[:20]!r}")
 
 
-def _row(number: int, value: object, text: str) -> Row:
+def _row(number: int, line: int, value: object, text: str) -> Row:
     raw = text.encode("utf-8")
     if not isinstance(value, dict):
         found = "null" if value is None else type(value).__name__
-        return Row(number, None, f"expected a JSON object, found {found}", raw)
+        return Row(number, None, f"expected a JSON object, found {found}", raw, line=line)
     if reason := lone_surrogate(value, raw):
-        return Row(number, None, reason, raw)
+        return Row(number, None, reason, raw, line=line)
     columns: Columns = value
-    return Row(number, columns, raw=raw)
+    return Row(number, columns, raw=raw, line=line)
 
 
 def _text(path: Path) -> str:

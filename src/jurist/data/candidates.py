@@ -273,9 +273,8 @@ def _gathered(rows: Iterator[Row]) -> Iterator[Row]:
     for solutions in problems.values():
         first = solutions[0]
         raws = [row.raw for row in solutions if row.raw is not None]
-        yield Row(
-            first.number,
-            {**(first.columns or {}), _SOLUTIONS: [row.columns for row in solutions]},
+        yield first._replace(
+            columns={**(first.columns or {}), _SOLUTIONS: [row.columns for row in solutions]},
             raw=b"".join(raws) if raws else None,
         )
 

@@ -90,14 +90,14 @@ def _prompt(row: Row) -> object:
 def _joined(first: Row, second: Row) -> Row:
     columns = {**(first.columns or {}), "ratings": [first.columns, second.columns]}
     raw = None if first.raw is None or second.raw is None else first.raw + second.raw
-    return Row(first.number, columns, raw=raw)
+    return first._replace(columns=columns, raw=raw)
 
 
 def _lonely(row: Row) -> Row:
     reason = (
         "expected two rows, one after the other, that rate two responses to one prompt, found one"
     )
-    return Row(row.number, None, reason, row.raw)
+    return row._replace(columns=None, reason=reason)
 
 
 def _every_two(row: Row) -> Iterator[Row]:

@@ -35,7 +35,7 @@ class Row(NamedTuple):
     """One row of a file, good or bad."""
 
     number: int
-    """Line of the file, or row of a table, counted from 1."""
+    """Line of the file, or row of a table or item of an array, counted from 1."""
 
     columns: Columns | None
     """What the row holds, or None if it could not be read."""
@@ -48,6 +48,15 @@ class Row(NamedTuple):
 
     part: int = 0
     """Which of several pairs that one row makes, counted from 1; 0 if it makes one or none."""
+
+    line: int | None = None
+    """Where an item of an array begins, several of which may stand on one line. None for others,
+    whose number is all there is to say."""
+
+    @property
+    def where(self) -> str:
+        """Where the row stands in its file, as an error says it."""
+        return str(self.number) if self.line is None else f"{self.line}: item {self.number}"
 
 
 def json_rows(path: Path, *, max_line_bytes: int = MAX_LINE_BYTES) -> Iterator[Row]:

@@ -21,7 +21,7 @@ class Offence(NamedTuple):
     reason: str
 
     def __str__(self) -> str:
-        return f"{self.name}:{self.row.number}: {self.reason}"
+        return f"{self.name}:{self.row.where}: {self.reason}"
 
     def line(self) -> bytes:
         """The offence as a line of the file of rejects."""
@@ -31,7 +31,7 @@ class Offence(NamedTuple):
             text = self.row.raw.decode("utf-8", "backslashreplace").rstrip("\r\n")
         entry = {
             "file": self.name,
-            "line": self.row.number,
+            "line": self.row.number if self.row.line is None else self.row.line,
             "reason": self.reason,
             "row": text,
         }

@@ -226,7 +226,7 @@ class _Reading:
                     layout = _recognised(row, layout, table.name)
                 assert layout is not None
                 one = preference(row.columns, layout, Place(table.stem, row.number, row.part))
-                self.keep(one, f"{table.name}:{row.number}")
+                self.keep(one, f"{table.name}:{row.where}")
             except _AmbiguousLayoutError:
                 raise
             except DataError as error:
@@ -272,7 +272,7 @@ def _recognised(row: Row, before: Layout | None, name: str) -> Layout:
             )
         if len(found) > 1:
             raise _AmbiguousLayoutError(
-                f"{name}:{row.number}: expected columns of one layout, found that "
+                f"{name}:{row.where}: expected columns of one layout, found that "
                 f"{sorted(columns)} may be {' or '.join(found)}; say which with --layout"
             )
         return found[0]

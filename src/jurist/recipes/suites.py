@@ -141,9 +141,12 @@ def evaluate_suites(config: SuitesConfig) -> "Results":
 
 
 def _read(found: FoundSuite, config: SuitesConfig, *, run: Path) -> SuiteRows:
+    from jurist.evaluation.suites import check_sections
 
     rejects = run / "rejects" if config.skip_bad else None
     rows = read_suite(found, rejects=rejects, limit=config.limit, seed=config.seed)
+    # First, since judging is dear.
+    check_sections(found.suite.name, (one.category for one in rows.preferences))
     logger.info("%s: %s, %d pairs to judge", found.suite.name, found.root, len(rows.preferences))
     return rows
 
