@@ -97,6 +97,21 @@ def test_a_perfect_scorer_of_ties_has_a_little_more_than_one():
     assert ties_score(references, tied).overall == pytest.approx(1.01)
 
 
+def test_scores_that_are_equal_but_for_rounding_are_equal():
+    # Of 4 and 5 against 1 and 4, through probabilities: the worst right is no better than the best
+    # wrong, though it comes out 2e-16 above.
+    one = candidates(["4", "5"], ["1", "4.0"])
+    said = BothOrders(ScoredJudge(number))([pair.shown(0).comparison for pair in pairs_of(one)])
+    (rows,) = rows_of([one], judged(pairs_of(one), said, seed=0))
+    found = scores_of_rows(rows)
+    assert found is not None and found.margin == pytest.approx(0.0, abs=1e-12)
+    score = ties_score({"a": Scores(right=[1.0], wrong=[0.0])}, {"a": found})
+    assert (score.tied_accuracy, score.preferred) == (0.0, 0.0)
+    # A margin that is the spread but for rounding is not above it.
+    level = Scores(right=[2.0, 1.0 + 1e-15], wrong=[0.0])
+    assert ties_score({"a": level}, {"a": level}).preferred == 0.0
+
+
 def test_prompts_in_one_form_alone_count_for_accuracy_and_for_no_margin():
     good, bad = Scores(right=[2.0, 2.0], wrong=[0.0]), Scores(right=[0.0, 0.0], wrong=[2.0])
     found = ties_score({"a": good, "b": bad}, {"a": good, "c": bad})
@@ -183,3 +198,34 @@ def test_judged_pairs_that_are_not_those_of_the_candidates_are_refused():
         rows_of([other, one], rows)
     with pytest.raises(DataError, match="expected 1 judged pairs, found 2"):
         rows_of([one], rows)
+
+
+ratings = st.lists(st.integers(1, 6), min_size=2, max_size=3)
+
+
+@given(
+    prompts=st.lists(
+        st.tuples(ratings, ratings, st.integers(1, 6), ratings), min_size=1, max_size=4
+    )
+)
+def test_whole_ratings_are_scored_by_pairs_as_by_themselves(prompts):
+    # Margins and spreads that are equal as whole numbers must not differ by rounding.
+    whole: tuple[dict[str, Scores], dict[str, Scores]] = ({}, {})
+    paired: tuple[dict[str, Scores | None], dict[str, Scores | None]] = ({}, {})
+    for number_, (right, wrong, reference, others) in enumerate(prompts):
+        name = str(number_)
+        for sort, (good, bad) in enumerate((([reference], others), (right, wrong))):
+            scores_ = Scores(right=list(map(float, good)), wrong=list(map(float, bad)))
+            whole[sort][name] = scores_
+            one = candidates(
+                [f"{score}" + "0" * i for i, score in enumerate(scores_.right)],
+                [f"{score}" + "0" * (i + 5) for i, score in enumerate(scores_.wrong)],
+                name,
+            )
+            pairs = pairs_of(one)
+            said = BothOrders(ScoredJudge(number))([pair.shown(0).comparison for pair in pairs])
+            (rows,) = rows_of([one], judged(pairs, said, seed=0))
+            paired[sort][name] = scores_of_rows(rows)
+    mine, theirs = ties_score(*paired), ties_score(*whole)
+    assert mine.overall == pytest.approx(theirs.overall, abs=1e-6)
+    assert (mine.tied_accuracy, mine.preferred) == (theirs.tied_accuracy, theirs.preferred)

@@ -161,7 +161,7 @@ def test_a_limit_is_said_to_make_the_numbers_others(tmp_path, folder, server):
     (row,) = results.rows
     assert row.agreement.num_pairs == 18
     assert results.notes[-1] == (
-        "Left out by --limit, so that no number is the benchmark's: rm-bench 3 pairs or prompts."
+        "Pairs or prompts left out by --limit, so that no number is the benchmark's: rm-bench 3."
     )
 
 
@@ -181,6 +181,7 @@ def test_bad_rows_go_into_the_run_directory_if_asked(tmp_path, folder, server):
         evaluate_suites(config(folder, tmp_path / "run", only=only))
     results = evaluate_suites(config(folder, tmp_path / "run", only=only, skip_bad=True))
     assert results.rows[0].agreement.num_pairs == 4
+    assert results.notes[-1] == "Bad rows set aside, which no number counts: judgebench 1."
     assert len((tmp_path / "run" / "rejects" / "judgebench.jsonl").read_text().splitlines()) == 1
 
 

@@ -205,6 +205,9 @@ class SuiteRows:
     num_left_out: int
     """Pairs, candidates or questions that a limit left out."""
 
+    num_rejected: int
+    """Bad rows set aside."""
+
 
 def find_suites(folder: Path | None, *, hub_cache: Path | None = None) -> SuiteSearch:
     """Find every benchmark that is present.
@@ -277,43 +280,46 @@ def read_suite(
         ConfigError: If a file is Parquet and pyarrow is not installed.
         StoreError: If the rejects cannot be written.
     """
-    suite = found.suite
-    aside = None if rejects is None else rejects / f"{suite.name}.jsonl"
-    if suite.form is SuiteForm.QUESTIONS:
-        questions = read_questions(found.files, skip_bad=aside)
-        kept = _limited(questions, lambda one: one.id, limit, seed)
-        return SuiteRows(
-            preferences=[],
-            candidates=[],
-            questions=kept,
-            num_left_out=len(questions) - len(kept),
-        )
-    if suite.form is SuiteForm.CANDIDATES:
-        read = read_candidates(found.files, skip_bad=aside)
-        candidates = _limited(read, lambda one: one.group, limit, seed)
-        return SuiteRows(
-            preferences=[pair for one in candidates for pair in pairs_of(one)],
-            candidates=candidates,
-            questions=[],
-            num_left_out=len(read) - len(candidates),
-        )
-    pairs = [pair for file in found.files for pair in _pairs(found, file, rejects)]
-    preferences = _limited(pairs, lambda one: one.group, limit, seed)
+    form = found.suite.form
+    aside = None if rejects is None else rejects / f"{found.suite.name}.jsonl"
+    preferences: list[Preference] = []
+    candidates: list[Candidates] = []
+    questions: list[Question] = []
+    if form is SuiteForm.QUESTIONS:
+        read = read_questions(found.files, skip_bad=aside)
+        questions = _limited(read, lambda one: one.id, limit, seed)
+        num, num_rejected = len(read) - len(questions), _num_lines(aside)
+    elif form is SuiteForm.CANDIDATES:
+        held = read_candidates(found.files, skip_bad=aside)
+        candidates = _limited(held, lambda one: one.group, limit, seed)
+        preferences = [pair for one in candidates for pair in pairs_of(one)]
+        num, num_rejected = len(held) - len(candidates), _num_lines(aside)
+    else:
+        parts = [_pairs(found, file, rejects) for file in found.files]
+        pairs = [pair for part, _ in parts for pair in part]
+        preferences = _limited(pairs, lambda one: one.group, limit, seed)
+        num, num_rejected = len(pairs) - len(preferences), sum(count for _, count in parts)
     return SuiteRows(
         preferences=preferences,
-        candidates=[],
-        questions=[],
-        num_left_out=len(pairs) - len(preferences),
+        candidates=candidates,
+        questions=questions,
+        num_left_out=num,
+        num_rejected=num_rejected,
     )
 
 
-def _pairs(found: FoundSuite, file: Path, rejects: Path | None) -> list[Preference]:
-    """The pairs of one file, their ids unique in the benchmark."""
+def _num_lines(path: Path | None) -> int:
+    return 0 if path is None else path.read_bytes().count(b"\n")
+
+
+def _pairs(found: FoundSuite, file: Path, rejects: Path | None) -> tuple[list[Preference], int]:
+    """The pairs of one file, their ids unique in the benchmark, and how many rows were bad."""
     section = _section(found.root, file)
     several = len(found.files) > 1
     name = "-".join((found.suite.name, *(section.split("/") if several else ())))
     aside = None if rejects is None else rejects / f"{name}.jsonl"
-    pairs = read_preferences(file, skip_bad=aside).preferences
+    read = read_preferences(file, skip_bad=aside)
+    pairs = read.preferences
     if found.suite.category_from_file:
         pairs = [replace(one, category=one.category or section) for one in pairs]
     if found.suite.category_needed and not all(one.category for one in pairs):
@@ -322,8 +328,8 @@ def _pairs(found: FoundSuite, file: Path, rejects: Path | None) -> list[Preferen
             f"no column that says it; give a folder {found.suite.name} with a file named after each"
         )
     if several:
-        return [replace(one, id=f"{section}/{one.id}") for one in pairs]
-    return pairs
+        pairs = [replace(one, id=f"{section}/{one.id}") for one in pairs]
+    return pairs, read.num_rejected
 
 
 def _section(root: Path, file: Path) -> str:

@@ -135,6 +135,10 @@ def style_scores(won: Signs) -> StyleScores:
 
 # The subset Ties of RewardBench 2
 
+_EQUAL = 1e-9
+"""Scores, margins and spreads that differ by less are equal: those of whole ratings, which came
+through probabilities, differ by rounding."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Scores:
@@ -222,18 +226,18 @@ def ties_score(
 
 
 def _accuracy(prompts: Mapping[str, Scores | None]) -> float:
-    right = [scores is not None and scores.margin > 0 for scores in prompts.values()]
+    right = [scores is not None and scores.margin > _EQUAL for scores in prompts.values()]
     return sum(right) / len(right)
 
 
 def _share(margins: Sequence[float], spreads: Sequence[float]) -> float:
-    return sum(m > s for m, s in zip(margins, spreads, strict=True)) / len(margins)
+    return sum(m > s + _EQUAL for m, s in zip(margins, spreads, strict=True)) / len(margins)
 
 
 def _gap(margin: float, spread: float) -> float:
-    if spread == 0.0:
+    if spread < _EQUAL:
         # The limit; nothing over nothing counts as nothing.
-        return math.copysign(1.0, margin) if margin else 0.0
+        return math.copysign(1.0, margin) if abs(margin) > _EQUAL else 0.0
     return math.tanh(margin / spread - 1.0)
 
 

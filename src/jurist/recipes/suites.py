@@ -186,13 +186,22 @@ def _presence(search: SuiteSearch, found: list[FoundSuite], config: SuitesConfig
 
 
 def _reductions(rows: dict[str, SuiteRows]) -> list[str]:
-    left_out = {name: one.num_left_out for name, one in rows.items() if one.num_left_out}
-    if not left_out:
-        return []
-    counts = ", ".join(f"{name} {num:,}" for name, num in left_out.items())
-    return [
-        f"Left out by --limit, so that no number is the benchmark's: {counts} pairs or prompts."
-    ]
+    """What of a benchmark was not judged: its numbers are then not quite the benchmark's."""
+    notes: list[str] = []
+    for what, counts in (
+        (
+            "Bad rows set aside, which no number counts",
+            {name: one.num_rejected for name, one in rows.items()},
+        ),
+        (
+            "Pairs or prompts left out by --limit, so that no number is the benchmark's",
+            {name: one.num_left_out for name, one in rows.items()},
+        ),
+    ):
+        if any(counts.values()):
+            named = ", ".join(f"{name} {num:,}" for name, num in counts.items() if num)
+            notes.append(f"{what}: {named}.")
+    return notes
 
 
 def _where(config: SuitesConfig) -> str:
