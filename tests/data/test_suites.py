@@ -197,6 +197,9 @@ def test_a_limit_keeps_whole_groups_the_same_ones_each_time(everything: Path):
         assert min(limit, 5) <= len(rows.preferences) <= limit + 1
         # The first and the last ask one question.
         assert ({"p1", "p5"} & {one.id for one in rows.preferences}) in ({"p1", "p5"}, set())
+    # Two pairs of one group count as two: four are enough wherever that group is drawn early.
+    drawn = {len(read_suite(bench, limit=4, seed=seed).preferences) for seed in range(20)}
+    assert drawn == {4, 5}
     ties = [
         {one.id for one in read_suite(one_of(search, "reward-bench-2"), limit=1, seed=s).candidates}
         for s in range(20)
