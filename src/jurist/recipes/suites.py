@@ -21,7 +21,7 @@ from jurist.data.suites import (
     suites_named,
 )
 from jurist.errors import ConfigError
-from jurist.recipes.evaluate import read_tests_with, show
+from jurist.recipes.evaluate import failure_status, read_tests_with, show
 from jurist.recipes.open_judge import JudgeConfig, check_failure_rate
 from jurist.recipes.readings import Readings
 from jurist.recipes.run import open_run
@@ -85,17 +85,7 @@ def run_suites(config: SuitesConfig) -> int:
     results = evaluate_suites(config)
     show(config.output, results)
     _show_official(results)
-    failed = max(row.agreement.failure_rate for row in results.rows)
-    if failed > config.max_failure_rate:
-        Console(stderr=True).print(
-            f"jurist: {failed:.1%} of the judgements have no verdict, more than the "
-            f"{config.max_failure_rate:.1%} allowed by --max-failure-rate; all are kept in "
-            f"{config.output}",
-            markup=False,
-            soft_wrap=True,
-        )
-        return 1
-    return 0
+    return failure_status(results, allowed=config.max_failure_rate, output=config.output)
 
 
 def evaluate_suites(config: SuitesConfig) -> "Results":
