@@ -18,6 +18,7 @@ from jurist.recipes.genrm import run_genrm
 from jurist.recipes.judge import run_judge
 from jurist.recipes.launch import help_main_process, is_helper, leading
 from jurist.recipes.pair_rm import run_pair_rm
+from jurist.recipes.paper import run_paper
 from jurist.recipes.quickstart import run_quickstart
 from jurist.recipes.rerun import run_rerun
 from jurist.recipes.star_dpo import run_star_dpo
@@ -33,6 +34,7 @@ COMMANDS = {
     "star-sft": run_star_sft,
     "star-dpo": run_star_dpo,
     "star-rationalizer": run_star_rationalizer,
+    "paper": run_paper,
     "judge": run_judge,
     "evaluate": run_evaluate,
     "suites": run_suites,

@@ -21,10 +21,10 @@ from jurist.rationales import (
 from jurist.types import (
     Completion,
     Conversation,
-    Enough,
     Failure,
     Preference,
     Sampling,
+    StoppingRule,
     Verdict,
     user,
 )
@@ -53,7 +53,7 @@ class Erratic:
         self.calls: list[tuple[list[Conversation], Sampling]] = []
 
     def generate(
-        self, prompts: Sequence[Conversation], sampling: Sampling, enough: Enough | None = None
+        self, prompts: Sequence[Conversation], sampling: Sampling, rule: StoppingRule | None = None
     ) -> list[list[Completion]]:
         self.calls.append((list(prompts), sampling))
         return [

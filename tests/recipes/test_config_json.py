@@ -16,6 +16,7 @@ from jurist.recipes.genrm import GenRMConfig
 from jurist.recipes.judge import JudgeFileConfig
 from jurist.recipes.open_judge import JudgeConfig, VotingConfig
 from jurist.recipes.pair_rm import PairRMConfig
+from jurist.recipes.paper import PaperConfig
 from jurist.recipes.quickstart import QuickstartConfig
 from jurist.recipes.rerun import RECIPES
 from jurist.recipes.run import from_json, to_json
@@ -89,6 +90,7 @@ CONFIGS = {
         loss=pair_loss,
         objective=st.sampled_from(["sft", "pairs"]),
     ),
+    "paper": st.builds(PaperConfig, output=paths, model=words, author=words),
     "judge": st.builds(JudgeFileConfig, judge=judge, pairs=words, output=paths),
     "evaluate": st.builds(
         EvaluateConfig,

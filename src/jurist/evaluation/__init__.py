@@ -5,16 +5,24 @@ from jurist.evaluation.calibration import Calibration, ReliabilityBin, calibrati
 from jurist.evaluation.compare import PairedComparison, compare
 from jurist.evaluation.intervals import (
     Estimate,
+    crossed_bootstrap,
     group_bootstrap,
     group_bootstrap_each,
     mcnemar,
     wilson,
 )
 from jurist.evaluation.judged import Judged, credit, equal_readings, judged
+from jurist.evaluation.seeds import (
+    SeededAgreement,
+    SeededCategory,
+    SeededPoint,
+    across_seeds,
+    seeded_difference,
+)
 from jurist.evaluation.shortcuts import BagOfWords, Shortcut, longer_wins, shortcuts
 from jurist.evaluation.stopping import STOP_AT, StoppingPoint, stopping_curve
 from jurist.evaluation.suites import OfficialScore, official_scores
-from jurist.evaluation.votes import VotePoint, vote_curve
+from jurist.evaluation.votes import VoteCredits, VotePoint, vote_credits, vote_curve
 
 __all__ = [
     "STOP_AT",
@@ -27,13 +35,19 @@ __all__ = [
     "OfficialScore",
     "PairedComparison",
     "ReliabilityBin",
+    "SeededAgreement",
+    "SeededCategory",
+    "SeededPoint",
     "Shortcut",
     "StoppingPoint",
+    "VoteCredits",
     "VotePoint",
+    "across_seeds",
     "agreement",
     "calibration",
     "compare",
     "credit",
+    "crossed_bootstrap",
     "equal_readings",
     "group_bootstrap",
     "group_bootstrap_each",
@@ -41,8 +55,10 @@ __all__ = [
     "longer_wins",
     "mcnemar",
     "official_scores",
+    "seeded_difference",
     "shortcuts",
     "stopping_curve",
+    "vote_credits",
     "vote_curve",
     "wilson",
 ]

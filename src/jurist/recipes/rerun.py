@@ -10,6 +10,7 @@ from jurist.recipes.evaluate import EvaluateConfig, run_evaluate
 from jurist.recipes.genrm import GenRMConfig, run_genrm
 from jurist.recipes.judge import JudgeFileConfig, run_judge
 from jurist.recipes.pair_rm import PairRMConfig, run_pair_rm
+from jurist.recipes.paper import PaperConfig, run_paper
 from jurist.recipes.quickstart import QuickstartConfig, run_quickstart
 from jurist.recipes.run import from_json, read_run_config
 from jurist.recipes.star_dpo import StarDPOConfig, run_star_dpo
@@ -25,6 +26,7 @@ RECIPES: dict[str, tuple[Any, Any]] = {
     "star-sft": (StarSFTConfig, run_star_sft),
     "star-dpo": (StarDPOConfig, run_star_dpo),
     "star-rationalizer": (StarRationalizerConfig, run_star_rationalizer),
+    "paper": (PaperConfig, run_paper),
     "judge": (JudgeFileConfig, run_judge),
     "evaluate": (EvaluateConfig, run_evaluate),
     "suites": (SuitesConfig, run_suites),
