@@ -25,6 +25,7 @@ from jurist.recipes.rerun import run_rerun
 from jurist.recipes.star_dpo import run_star_dpo
 from jurist.recipes.star_rationalizer import run_star_rationalizer
 from jurist.recipes.star_sft import run_star_sft
+from jurist.recipes.suites import run_suites
 
 COMMANDS = {
     "quickstart": run_quickstart,
@@ -38,6 +39,7 @@ COMMANDS = {
     "paper": run_paper,
     "judge": run_judge,
     "evaluate": run_evaluate,
+    "suites": run_suites,
     "rerun": run_rerun,
     "doctor": run_doctor,
 }

@@ -26,6 +26,7 @@ from jurist.recipes.star import StarConfig
 from jurist.recipes.star_dpo import StarDPOConfig
 from jurist.recipes.star_rationalizer import StarRationalizerConfig
 from jurist.recipes.star_sft import StarSFTConfig
+from jurist.recipes.suites import SuitesConfig
 from jurist.training.config import PairLossConfig, TrainingConfig
 
 OUTPUT = Path("runs/there")
@@ -100,6 +101,16 @@ CONFIGS = {
         output=paths,
         baseline=st.none() | st.just(Path("runs/other")),
         max_failure_rate=st.floats(0.0, 1.0),
+    ),
+    "suites": st.builds(
+        SuitesConfig,
+        judge=judge,
+        data=paths,
+        output=paths,
+        hub_cache=st.booleans(),
+        only=st.lists(st.sampled_from(["rewardbench", "rm-bench"]), max_size=2).map(tuple),
+        limit=st.none() | st.integers(1, 100),
+        skip_bad=st.booleans(),
     ),
 }
 

@@ -21,6 +21,7 @@ from jurist.evaluation.seeds import (
 )
 from jurist.evaluation.shortcuts import BagOfWords, Shortcut, longer_wins, shortcuts
 from jurist.evaluation.stopping import STOP_AT, StoppingPoint, stopping_curve
+from jurist.evaluation.suites import OfficialScore, official_scores
 from jurist.evaluation.votes import VoteCredits, VotePoint, vote_credits, vote_curve
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "CategoryAgreement",
     "Estimate",
     "Judged",
+    "OfficialScore",
     "PairedComparison",
     "ReliabilityBin",
     "SeededAgreement",
@@ -52,6 +54,7 @@ __all__ = [
     "judged",
     "longer_wins",
     "mcnemar",
+    "official_scores",
     "seeded_difference",
     "shortcuts",
     "stopping_curve",

@@ -17,6 +17,7 @@ from jurist.recipes.run import from_json, read_run_config
 from jurist.recipes.star_dpo import StarDPOConfig, run_star_dpo
 from jurist.recipes.star_rationalizer import StarRationalizerConfig, run_star_rationalizer
 from jurist.recipes.star_sft import StarSFTConfig, run_star_sft
+from jurist.recipes.suites import SuitesConfig, run_suites
 
 RECIPES: dict[str, tuple[Any, Any]] = {
     "quickstart": (QuickstartConfig, run_quickstart),
@@ -30,6 +31,7 @@ RECIPES: dict[str, tuple[Any, Any]] = {
     "paper": (PaperConfig, run_paper),
     "judge": (JudgeFileConfig, run_judge),
     "evaluate": (EvaluateConfig, run_evaluate),
+    "suites": (SuitesConfig, run_suites),
 }
 
 

@@ -18,6 +18,7 @@ from jurist.evaluation import (
     Agreement,
     Calibration,
     Judged,
+    OfficialScore,
     PairedComparison,
     Shortcut,
     StoppingPoint,
@@ -29,7 +30,7 @@ from jurist.evaluation import (
 )
 from jurist.storage import write_json
 
-SCHEMA = 2
+SCHEMA = 3
 """Version of the layout of `results.json`; another one is refused, never guessed at."""
 
 _T = TypeVar("_T")
@@ -81,6 +82,15 @@ class ShortcutRow:
 
     split: str
     shortcut: Shortcut
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OfficialRow:
+    """One number of a benchmark by its own rules, and one judge."""
+
+    method: str
+    split: str
+    score: OfficialScore
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -137,6 +147,9 @@ class Results:
     shortcuts: tuple[ShortcutRow, ...] = ()
     comparisons: tuple[ComparisonRow, ...] = ()
     disagreements: tuple[Disagreement, ...] = ()
+    official: tuple[OfficialRow, ...] = ()
+    """Numbers that benchmarks define, by their own rules."""
+
     notes: tuple[str, ...] = ()
     """What a reader must know to take the numbers for what they are, a sentence or two each."""
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from jurist.evaluation import Estimate
 from jurist.reports.results import JudgedRow, Results
-from jurist.reports.table import NONE, row_name, signed_with_interval, with_interval
+from jurist.reports.table import NONE, percent, row_name, signed_with_interval, with_interval
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,6 +26,7 @@ def sections(results: Results) -> list[Section]:
     Text in the cells is as given: whoever shows it makes it safe for where it is shown.
     """
     every = [
+        _official(results),
         _comparisons(results),
         _stopping(results),
         *(_categories(results, split) for split in dict.fromkeys(r.split for r in results.rows)),
@@ -38,6 +39,27 @@ def sections(results: Results) -> list[Section]:
         ),
     ]
     return [section for section in every if section.cells]
+
+
+def _official(results: Results) -> Section:
+    return Section(
+        title="Official scores",
+        text="What each benchmark makes of the same verdicts by its own rules, in per cent; the "
+        "interval, where there is one, is ours and resamples groups. The rules are in docs/suites.",
+        headings=("method", "split", "score", "value", "over"),
+        cells=tuple(
+            (
+                row.method,
+                row.split,
+                row.score.name,
+                percent(row.score.value)
+                if row.score.interval is None
+                else with_interval(row.score.interval),
+                f"{row.score.num:,}",
+            )
+            for row in results.official
+        ),
+    )
 
 
 def _comparisons(results: Results) -> Section:
