@@ -29,7 +29,7 @@ from jurist.worlds import BASE
 if TYPE_CHECKING:
     from jurist.reports.paper import PaperResults
 
-WORLD: Final = WorldSize(num_train=720, num_test=200)
+WORLD: Final = WorldSize(num_train=480, num_test=150)
 _MOST_JOBS: Final = 4
 
 
