@@ -1,8 +1,20 @@
 """What a judge is worth: agreement with labels, intervals, votes, shortcuts, comparisons."""
 
 from jurist.evaluation.agreement import Agreement, CategoryAgreement, agreement
-from jurist.evaluation.calibration import Calibration, ReliabilityBin, calibration
+from jurist.evaluation.calibration import (
+    Calibration,
+    ReliabilityBin,
+    calibration,
+    calibration_of,
+)
 from jurist.evaluation.compare import PairedComparison, compare
+from jurist.evaluation.confidence import (
+    COVERAGES,
+    AbstentionPoint,
+    abstention_curve,
+    cross_fitted,
+    fit_temperature,
+)
 from jurist.evaluation.intervals import (
     Estimate,
     crossed_bootstrap,
@@ -25,7 +37,9 @@ from jurist.evaluation.suites import OfficialScore, official_scores
 from jurist.evaluation.votes import VoteCredits, VotePoint, vote_credits, vote_curve
 
 __all__ = [
+    "COVERAGES",
     "STOP_AT",
+    "AbstentionPoint",
     "Agreement",
     "BagOfWords",
     "Calibration",
@@ -42,13 +56,17 @@ __all__ = [
     "StoppingPoint",
     "VoteCredits",
     "VotePoint",
+    "abstention_curve",
     "across_seeds",
     "agreement",
     "calibration",
+    "calibration_of",
     "compare",
     "credit",
+    "cross_fitted",
     "crossed_bootstrap",
     "equal_readings",
+    "fit_temperature",
     "group_bootstrap",
     "group_bootstrap_each",
     "judged",

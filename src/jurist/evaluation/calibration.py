@@ -67,18 +67,31 @@ def calibration(rows: Sequence[Judged], *, num_bins: int = NUM_BINS) -> Calibrat
     ]
     if not right:
         return None
+    return calibration_of(right, num_missing=len(labelled) - len(right), num_bins=num_bins)
+
+
+def calibration_of(
+    right: Sequence[float], *, num_missing: int, num_bins: int = NUM_BINS
+) -> Calibration:
+    """The figures of probabilities that were given to the labelled responses.
+
+    Args:
+        right: Of each pair, the probability of the response labelled better. At least one.
+        num_missing: Pairs without a probability.
+        num_bins: Bins between 0.5 and 1.
+    """
     members: dict[int, list[float]] = {}
     for probability in right:
         confidence = max(probability, 1.0 - probability)
-        # A ballot's probability is never quite 1, so the last bin needs no edge of its own.
-        members.setdefault(int((confidence - 0.5) * 2.0 * num_bins), []).append(probability)
+        number = min(int((confidence - 0.5) * 2.0 * num_bins), num_bins - 1)
+        members.setdefault(number, []).append(probability)
     bins = tuple(_bin(number, members[number], num_bins) for number in sorted(members))
     return Calibration(
         brier=sum((1.0 - probability) ** 2 for probability in right) / len(right),
         ece=sum(b.num_pairs * abs(b.confidence - b.accuracy) for b in bins) / len(right),
         bins=bins,
         num_pairs=len(right),
-        num_missing=len(labelled) - len(right),
+        num_missing=num_missing,
     )
 
 

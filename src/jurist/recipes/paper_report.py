@@ -1,15 +1,18 @@
 """From the runs of a replication to its report: seeds brought together, and the paper's claims."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from jurist.evaluation import (
     Estimate,
     Judged,
+    abstention_curve,
     across_seeds,
+    cross_fitted,
     crossed_bootstrap,
     judged,
     seeded_difference,
@@ -22,9 +25,10 @@ from jurist.recipes.reporting import dataset_facts
 from jurist.recipes.run import environment_facts, seconds_spent
 from jurist.recipes.sets import Sets
 from jurist.reports import ShortcutRow
-from jurist.reports.paper import ClaimRow, PaperResults, PaperRow, Side
+from jurist.reports.paper import ClaimRow, Confidence, PaperResults, PaperRow, Reasons, Side
 from jurist.reports.paper_pages import save_paper_report
 from jurist.storage import write_json
+from jurist.worlds import Habit, audit
 
 Runs = Mapping[int, Sequence[Judged]]
 """What one method judged of one split, by seed."""
@@ -256,9 +260,49 @@ def _row(
         method=name,
         split=split,
         agreement=across_seeds(runs),
+        confidence=_confidence(runs),
+        reasons=_reasons(runs),
         training_seconds=fmean(times) if times else None,
         judging_seconds=fmean(judging),
         round=number,
+    )
+
+
+def _confidence(runs: Runs) -> Confidence:
+    fitted = [found for rows in runs.values() if (found := cross_fitted(rows)) is not None]
+    curves = [abstention_curve(rows) for rows in runs.values()]
+    return Confidence(
+        temperature=fmean(temperature for _, temperature in fitted) if fitted else None,
+        tempered_ece=fmean(calibrated.ece for calibrated, _ in fitted) if fitted else None,
+        abstention={
+            f"{100 * same[0].coverage:g}": fmean(point.accuracy for point in same)
+            for same in zip(*curves, strict=True)
+        },
+    )
+
+
+def _reasons(runs: Runs) -> Reasons | None:
+    """How the readings of the chains world came by their verdicts; None of any other's."""
+    habits: Counter[str] = Counter(dict.fromkeys(get_args(Habit), 0))
+    right = sound = total = 0
+    for row in (row for rows in runs.values() for row in rows):
+        if row.preference.source != "chains":
+            return None
+        for judgement in row.ballot.judgements:
+            if not judgement.text:
+                continue
+            read = row.comparison.swapped() if judgement.swapped else row.comparison
+            found = audit(read, judgement.text)
+            total += 1
+            habits[found.habit] += 1
+            right += judgement.outcome is row.label
+            sound += judgement.outcome is row.label and found.sound
+    if not total:
+        return None
+    return Reasons(
+        right=right / total,
+        sound=sound / right if right else None,
+        habits={habit: count / total for habit, count in habits.items()},
     )
 
 

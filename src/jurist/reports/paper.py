@@ -28,6 +28,34 @@ Side = Literal["in_distribution", "shifted"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Confidence:
+    """What a method's probabilities are good for, mean of the seeds."""
+
+    temperature: float | None
+    """Fitted on one half of the groups for the other, both ways; None without probabilities."""
+
+    tempered_ece: float | None
+    """Calibration error with it."""
+
+    abstention: Mapping[str, float]
+    """Accuracy if only so many per cent of the pairs are answered, the surest first."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reasons:
+    """Whether readings are right for a right reason, where steps can be checked; all seeds."""
+
+    right: float
+    """Share of readings whose verdict is the labelled one."""
+
+    sound: float | None
+    """Of those, the share whose every step is true and leads there. None if none is right."""
+
+    habits: Mapping[str, float]
+    """Shares of the ways of judging, over all readings."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class PaperRow:
     """One method on one split, all seeds together."""
 
@@ -39,6 +67,10 @@ class PaperRow:
 
     judging_seconds: float
     """Time to judge the split, mean over the seeds."""
+
+    confidence: Confidence
+    reasons: Reasons | None = None
+    """None where nobody can check them."""
 
     round: int | None = None
     """After which round of training, where a run has several; None: after its last."""
@@ -112,6 +144,8 @@ def paper_sections(results: PaperResults) -> list[Section]:
         _authors(results),
         _rounds(results),
         _reliability(results),
+        _confidence(results),
+        _reasons(results),
         _categories(results),
         _cost(results),
         _data(results),
@@ -335,6 +369,57 @@ def _reliability(results: PaperResults) -> Section:
                 str(len(row.agreement.seeds)),
             )
             for row in results.rows
+        ),
+    )
+
+
+def _confidence(results: PaperResults) -> Section:
+    coverages = list(results.rows[0].confidence.abstention)
+    return Section(
+        title="Confidence",
+        text="ECE as it is, and with a temperature that was fitted on one half of the groups for "
+        "the other; above 1 it takes confidence away. Then accuracy in per cent if the judge "
+        "answers only so many of the pairs, those it is surest of. Means over the seeds.",
+        headings=(
+            *("method", "split", "ECE %", "temperature", "ECE % with it"),
+            *(f"answering {coverage} %" for coverage in coverages),
+        ),
+        cells=tuple(
+            (
+                row.method,
+                row.split,
+                _share(row.agreement.ece),
+                NONE if row.confidence.temperature is None else f"{row.confidence.temperature:.2f}",
+                _share(row.confidence.tempered_ece),
+                *(percent(row.confidence.abstention[coverage]) for coverage in coverages),
+            )
+            for row in results.rows
+        ),
+    )
+
+
+def _reasons(results: PaperResults) -> Section:
+    rows = [(row, row.reasons) for row in results.rows if row.reasons is not None]
+    habits = list(dict.fromkeys(habit for _, reasons in rows for habit in reasons.habits))
+    return Section(
+        title="Right for a right reason",
+        text="In this world every step of a judgement can be checked. Of the readings that name "
+        "the labelled response, the share whose every step is true and leads there; and in what "
+        "way all readings go about it. Selecting by verdicts alone keeps what came out right by "
+        "luck.",
+        headings=(
+            *("method", "split", "right %", "of those sound %"),
+            *(f"{habit} %" for habit in habits),
+        ),
+        cells=tuple(
+            (
+                row.method,
+                row.split,
+                percent(reasons.right),
+                _share(reasons.sound),
+                *(percent(reasons.habits[habit]) for habit in habits),
+            )
+            for row, reasons in rows
         ),
     )
 

@@ -6,6 +6,7 @@
 from pathlib import Path
 from typing import Final
 
+from jurist.worlds.audit import Audit, Habit, audit
 from jurist.worlds.chains import (
     ERROR_KINDS,
     FLOURISH,
@@ -42,17 +43,20 @@ __all__ = [
     "FLOURISH",
     "OPERATORS",
     "SPLITS",
+    "Audit",
     "Chain",
     "Check",
     "CorpusConfig",
     "Document",
     "ErrorKind",
+    "Habit",
     "Part",
     "Question",
     "Split",
     "SplitSpec",
     "Step",
     "apply",
+    "audit",
     "check",
     "documents",
     "draw_beliefs",
