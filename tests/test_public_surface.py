@@ -49,6 +49,8 @@ LIGHT = (
     "jurist.evaluation",
     "jurist.rationales",
     "jurist.reports",
+    "jurist.rewards",
+    "jurist.search",
     "jurist.worlds",
 )
 """What judging through an API, evaluating and reporting import."""

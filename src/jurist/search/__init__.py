@@ -1,0 +1,1 @@
+"""Search: choosing among many responses to a prompt, and what choosing among n of them is worth."""
