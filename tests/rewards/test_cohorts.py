@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jurist.judges import BothOrders
+from jurist.judges import Ballot, BothOrders
 from jurist.rewards import (
     Cohort,
     Compared,
@@ -18,7 +18,6 @@ from jurist.rewards import (
     cohort_comparisons,
     drawn_order,
 )
-from jurist.judges import Ballot
 from jurist.types import Failure, Judgement, Verdict, user
 
 PROMPT = user("q")

@@ -65,10 +65,9 @@ def test_conversations_are_rewarded_as_texts_are(reward):
 
 
 def test_groups_need_not_stand_together(reward):
-    assert call(reward, ["p", "q", "p", "q"], ["aa", "cc", "b", "d"])[0] == (
-        [call(reward, ["p", "p"], ["aa", "b"])[0][0], call(reward, ["q", "q"], ["cc", "d"])[0][0]]
-        + [call(reward, ["p", "p"], ["aa", "b"])[0][1], call(reward, ["q", "q"], ["cc", "d"])[0][1]]
-    )
+    mixed, _ = call(reward, ["p", "q", "p", "q"], ["aa", "cc", "b", "d"])
+    sorted_by_prompt, _ = call(reward, ["p", "p", "q", "q"], ["aa", "b", "cc", "d"])
+    assert mixed == [sorted_by_prompt[i] for i in (0, 2, 1, 3)]
 
 
 def test_part_of_a_group_is_refused(reward):

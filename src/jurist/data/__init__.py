@@ -10,13 +10,16 @@ from jurist.data.overlap import (
     refuse_overlap,
     without_overlap,
 )
+from jurist.data.pools import Candidate, Pool, read_pools
 from jurist.data.read import PreferenceSet, SourceFile, read_preferences
 from jurist.data.split import Splits, parts, split, split_tenth
 from jurist.data.write import write_preferences
 
 __all__ = [
+    "Candidate",
     "Layout",
     "Overlap",
+    "Pool",
     "PreferenceSet",
     "SourceFile",
     "Splits",
@@ -26,6 +29,7 @@ __all__ = [
     "overlap",
     "parts",
     "prompt_group",
+    "read_pools",
     "read_preferences",
     "refuse_overlap",
     "split",

@@ -1,8 +1,9 @@
 """A cohort, the comparisons made in it, and what they come to: one reward for each response."""
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Literal, Protocol, TypeAlias
 
 import numpy as np
@@ -21,6 +22,8 @@ from jurist.types import Comparison, Conversation
 Aggregation: TypeAlias = Literal["bradley-terry", "win-rate"]
 """How comparisons become one number: strengths by maximum likelihood, in nats, or the mean
 probability of winning."""
+
+_AS_GOOD_AS_EQUAL = 1e-9
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,10 +48,21 @@ class Compared:
     ballot: Ballot
     """What the judge said, in terms of `first` and `second`."""
 
+    # Counted once: a comparison may be looked at in many cohorts.
+    probability: float | None = field(init=False)
+    """Probability that the first is better, of the ballot; None if no reading came to a verdict."""
+
+    num_tokens: int = field(init=False)
+    """Tokens written for it."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "probability", self.ballot.probability)
+        object.__setattr__(self, "num_tokens", self.ballot.num_tokens)
+
     @property
     def failed(self) -> bool:
         """Whether no reading came to a verdict."""
-        return self.ballot.probability is None
+        return self.probability is None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,7 +90,7 @@ class CohortRewards:
     @property
     def num_tokens(self) -> int:
         """Tokens written for all the comparisons."""
-        return sum(one.ballot.num_tokens for one in self.comparisons)
+        return sum(one.num_tokens for one in self.comparisons)
 
     @property
     def num_prompt_tokens(self) -> int:
@@ -85,11 +99,15 @@ class CohortRewards:
 
     @property
     def best(self) -> tuple[int, ...]:
-        """Places of the responses with the greatest reward; of all, if none has a reward."""
+        """Places of the responses with the greatest reward, up to rounding; of all, if none has a
+        reward."""
         known = [reward for reward in self.rewards if reward is not None]
         if not known:
             return tuple(range(len(self.rewards)))
-        return tuple(i for i, reward in enumerate(self.rewards) if reward == max(known))
+        least = max(known) - _AS_GOOD_AS_EQUAL
+        return tuple(
+            i for i, reward in enumerate(self.rewards) if reward is not None and reward >= least
+        )
 
 
 class CohortReward(Protocol):
@@ -114,7 +132,12 @@ def drawn_order(prompt: Conversation, responses: Sequence[str], *, seed: int) ->
 
     It does not depend on the order they are given in, and so nothing that follows from it does.
     """
-    return sorted(dict.fromkeys(responses), key=lambda text: digest("place", seed, prompt, text))
+    return sorted(dict.fromkeys(responses), key=lambda text: _place(seed, prompt, text))
+
+
+@lru_cache(maxsize=2**16)
+def _place(seed: int, prompt: Conversation, response: str) -> str:
+    return digest("place", seed, prompt, response)
 
 
 def cohort_comparisons(
@@ -193,7 +216,7 @@ def _matches(cohort: Cohort, compared: Sequence[Compared]) -> Matches:
                 f"{one.first!r:.60} and {one.second!r:.60}"
             )
         seen.add(pair)
-        probability = one.ballot.probability
+        probability = one.probability
         if probability is not None:
             i, j = places[one.first], places[one.second]
             wins[i, j], wins[j, i] = probability, 1.0 - probability
@@ -210,7 +233,7 @@ def _centred(
     texts = sorted(set(cohort.responses))
     known: dict[str, float | None] = {}
     for text, value in zip(texts, values, strict=True):
-        # What nothing was compared with is the average: its strength is 0, its share of wins a half.
+        # What nothing was compared with is average: a strength of 0, or half of the wins.
         settled = 0.5 if math.isnan(value) else value
         known[text] = None if text in tried and text not in heard else settled
     return centred([known[text] for text in cohort.responses])

@@ -44,7 +44,8 @@ def bradley_terry_strengths(
     Response i beats j with probability `sigmoid(s_i - s_j)`. The strengths maximise the sum over
     all comparisons of `p log sigmoid(s_i - s_j) + (1 - p) log sigmoid(s_j - s_i)`, with p the
     probability that the judge gives response i: one comparison counts as one, however many votes it
-    took. A response that stands in a cohort c times counts as c responses with the same comparisons.
+    took. A response that stands in a cohort c times counts as c responses, each with its
+    comparisons.
 
     The prior is `prior` comparisons of each response with one of strength 0, half of them won. It
     makes the answer the only one and finite, also where failures cut a cohort into parts with no
