@@ -277,7 +277,7 @@ def test_draws_are_all_or_as_many_as_asked_none_twice_and_each_candidate_alike()
 def test_a_comparison_that_was_not_made_is_named():
     one = pool(True, False, True)
     (made,) = judged([one], knows)
-    with pytest.raises(ValueError, match=r"pool 'p': .* were not compared, and the rule asks"):
+    with pytest.raises(ValueError, match="were not compared, and the rule of choosing asks"):
         judged_curve([one], [made[:-1]], Rewarded(), [3])
 
 

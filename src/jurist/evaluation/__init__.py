@@ -11,6 +11,7 @@ from jurist.evaluation.intervals import (
     wilson,
 )
 from jurist.evaluation.judged import Judged, credit, equal_readings, judged
+from jurist.evaluation.selection import SelectionPoint, selection_points
 from jurist.evaluation.shortcuts import BagOfWords, Shortcut, longer_wins, shortcuts
 from jurist.evaluation.stopping import STOP_AT, StoppingPoint, stopping_curve
 from jurist.evaluation.votes import VotePoint, vote_curve
@@ -25,6 +26,7 @@ __all__ = [
     "Judged",
     "PairedComparison",
     "ReliabilityBin",
+    "SelectionPoint",
     "Shortcut",
     "StoppingPoint",
     "VotePoint",
@@ -38,6 +40,7 @@ __all__ = [
     "judged",
     "longer_wins",
     "mcnemar",
+    "selection_points",
     "shortcuts",
     "stopping_curve",
     "vote_curve",

@@ -19,7 +19,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import StrMethodFormatter
 
 from jurist.evaluation import Estimate
-from jurist.reports.results import JudgedRow, Results
+from jurist.reports.results import JudgedRow, Results, RuleKind, SelectionRow
 from jurist.reports.table import number, percent, row_name, seconds
 from jurist.reports.text import visible
 
@@ -84,11 +84,81 @@ def pictures(results: Results) -> list[Picture]:
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(_STYLE)  # pyright: ignore[reportArgumentType, reportCallIssue]
-        for draw in (_accuracy, _votes, _tokens, _places, _reliability, _cost):
+        for draw in (_selection, _accuracy, _votes, _tokens, _places, _reliability, _cost):
             picture = draw(results)
             if picture is not None:
                 drawn.append(picture)
     return drawn
+
+
+def _selection(results: Results) -> Picture | None:
+    """Accuracy of what is chosen against the number of candidates, a panel for each set."""
+    if not results.selection:
+        return None
+    splits = list(dict.fromkeys(row.split for row in results.selection))
+    names = list(dict.fromkeys(_rule_name(row) for row in results.selection))
+    judges = [_rule_name(row) for row in results.selection if row.kind is RuleKind.JUDGE]
+    figure, panels = _panels(len(splits), 4.0, share_y=False)
+    lines: dict[str, Line2D] = {}
+    for split, axes in zip(splits, panels, strict=True):
+        rows = [row for row in results.selection if row.split == split]
+        for row in rows:
+            by_judge = row.kind is RuleKind.JUDGE
+            at = list(dict.fromkeys(judges)).index(_rule_name(row)) if by_judge else 0
+            others = names.index(_rule_name(row))
+            sizes = [point.n for point in row.points]
+            if by_judge:
+                axes.fill_between(
+                    sizes,
+                    [100.0 * point.accuracy.low for point in row.points],
+                    [100.0 * point.accuracy.high for point in row.points],
+                    color=_colour(at),
+                    alpha=0.13,
+                    linewidth=0,
+                )
+            (lines[_name(_rule_name(row))],) = axes.plot(
+                sizes,
+                [100.0 * point.accuracy.value for point in row.points],
+                color=_colour(at) if by_judge else _FAINT,
+                marker=_MARKERS[at % len(_MARKERS)] if by_judge else None,
+                markersize=6.5,
+                linestyle="-"
+                if by_judge
+                else ("--", ":", "-.", (0, (6, 2, 1, 2, 1, 2)))[others % 4],
+                linewidth=1.9 if by_judge else 1.5,
+                markeredgecolor="white",
+                markeredgewidth=0.6,
+                zorder=3 if by_judge else 2,
+            )
+        most = max(point.n for row in rows for point in row.points)
+        if most > 8:
+            axes.set_xscale("log", base=2)
+        every = [2**k for k in range(most.bit_length())] if most > 8 else range(1, most + 1)
+        axes.set_xticks([*every], [str(n) for n in every])
+        axes.minorticks_off()
+        axes.set_title(_name(split), loc="left")
+        axes.set_xlabel("candidates to choose from, n")
+    panels[0].set_ylabel("right, %")
+    _legend(figure, lines, across=3)
+    return Picture(
+        name="selection",
+        title="Best of n",
+        caption="How often the chosen one of n candidates is right. The oracle takes a right one "
+        "if there is one; a judge that adds nothing stays with random; one whose band reaches the "
+        "line of the longest has not shown that it reads. Bands are 95 % intervals over groups.",
+        alt="Share of prompts whose chosen candidate is right, by number of candidates. "
+        + "; ".join(
+            f"{_name(_rule_name(row))} on {_name(row.split)}: "
+            + ", ".join(f"{point.n}: {percent(point.accuracy.value)} %" for point in row.points)
+            for row in results.selection
+        )
+        + ".",
+        svg=_svg(figure),
+    )
+
+
+def _rule_name(row: SelectionRow) -> str:
+    return f"{row.method}, {row.rule}" if row.rule else row.method
 
 
 def _accuracy(results: Results) -> Picture | None:

@@ -19,6 +19,7 @@ from jurist.evaluation import (
     Calibration,
     Judged,
     PairedComparison,
+    SelectionPoint,
     Shortcut,
     StoppingPoint,
     VotePoint,
@@ -29,7 +30,7 @@ from jurist.evaluation import (
 )
 from jurist.storage import write_json
 
-SCHEMA = 2
+SCHEMA = 3
 """Version of the layout of `results.json`; another one is refused, never guessed at."""
 
 _T = TypeVar("_T")
@@ -119,6 +120,35 @@ class Disagreement:
     """That reading was shown the labelled response first, as A."""
 
 
+class RuleKind(StrEnum):
+    """What a rule of choosing among candidates goes by."""
+
+    JUDGE = "judge"
+    SHORTCUT = "shortcut"
+    """What a candidate looks like, or what most of them say."""
+
+    BOUND = "bound"
+    """No rule: the best there is, or any."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SelectionRow:
+    """One rule of choosing among candidate responses, on one set of pools."""
+
+    method: str
+    """Name of the judge, or of the rule that needs none."""
+
+    rule: str
+    """What is compared with what, for a judge; else empty."""
+
+    kind: RuleKind
+    split: str
+    num_pools: int
+    num_groups: int
+    points: tuple[SelectionPoint, ...]
+    """By number of candidates, ascending. At least one."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Results:
     """Everything a report shows."""
@@ -137,6 +167,9 @@ class Results:
     shortcuts: tuple[ShortcutRow, ...] = ()
     comparisons: tuple[ComparisonRow, ...] = ()
     disagreements: tuple[Disagreement, ...] = ()
+    selection: tuple[SelectionRow, ...] = ()
+    """Best of n. Empty unless candidates were chosen from."""
+
     notes: tuple[str, ...] = ()
     """What a reader must know to take the numbers for what they are, a sentence or two each."""
 

@@ -64,6 +64,26 @@ class Compared:
         """Whether no reading came to a verdict."""
         return self.probability is None
 
+    def seen_from(self, first: str) -> "Compared":
+        """The same in terms of `first`, one of the two, as the first response.
+
+        Raises:
+            ValueError: If it is neither.
+        """
+        if first == self.first:
+            return self
+        if first != self.second:
+            raise ValueError(f"{first!r:.60} is none of the two responses that were compared")
+        ballot = self.ballot
+        return Compared(
+            first=self.second,
+            second=self.first,
+            ballot=Ballot.of(
+                (judgement.mapped_back() for judgement in ballot.judgements),
+                num_unasked=ballot.num_unasked,
+            ),
+        )
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CohortRewards:

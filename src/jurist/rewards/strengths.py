@@ -17,6 +17,7 @@ DEFAULT_PRIOR = 0.1
 
 _MOST_STEPS = 500
 _CLOSE_ENOUGH = 1e-10
+_ROUNDING = 1e-12
 _CELLS_AT_ONCE = 4_000_000
 
 
@@ -110,21 +111,14 @@ def _maximised(wins: Floats, weights: Floats, prior: Floats) -> Floats:
     value = _log_likelihood(strengths, wins, weights, prior)
     for _ in range(_MOST_STEPS):
         gradient, hessian = _derivatives(strengths, wins, weights, prior)
-        if float(np.abs(gradient).max(initial=0.0)) < _CLOSE_ENOUGH:
-            break
         step = np.linalg.solve(hessian, gradient[..., None])[..., 0]
         scale = np.ones((len(prior), 1))
-        for _ in range(40):
-            moved = strengths + scale * step
-            after = _log_likelihood(moved, wins, weights, prior)
-            worse = after < value - 1e-12 * np.abs(value)
-            if not worse.any():
-                break
+        after = _log_likelihood(strengths + step, wins, weights, prior)
+        while (worse := after < value - _ROUNDING * (1.0 + np.abs(value))).any():
             scale[worse] /= 2.0
-        # What still gets worse is at its maximum, up to rounding.
-        strengths = np.where(worse[:, None], strengths, moved)
-        value = np.where(worse, value, after)
-        if float(np.abs(scale * step).max(initial=0.0)) < _CLOSE_ENOUGH:
+            after = _log_likelihood(strengths + scale * step, wins, weights, prior)
+        strengths, value = strengths + scale * step, after
+        if float(np.abs(step).max(initial=0.0)) < _CLOSE_ENOUGH:
             break
     return strengths
 

@@ -1,7 +1,16 @@
 """Search: choosing among many responses to a prompt, and what choosing among n of them is worth."""
 
 from jurist.search.answers import ANSWERS, last_number, plain_text
-from jurist.search.best_of_n import Choice, best_of_n, first_drawn, knockout, knockout_rounds
+from jurist.search.best_of_n import (
+    Choice,
+    Met,
+    best_of_n,
+    first_drawn,
+    knockout,
+    knockout_rounds,
+    met,
+    replayed_knockout,
+)
 from jurist.search.curves import (
     MAX_DRAWS,
     Curve,
@@ -23,6 +32,7 @@ __all__ = [
     "Choice",
     "Curve",
     "Knockout",
+    "Met",
     "Rewarded",
     "best_of_n",
     "draws",
@@ -33,9 +43,11 @@ __all__ = [
     "knockout_rounds",
     "last_number",
     "majority_curve",
+    "met",
     "oracle_curve",
     "plain_text",
     "random_curve",
+    "replayed_knockout",
     "scored_curve",
     "sizes_of",
 ]

@@ -1,11 +1,15 @@
 """Choosing one of the responses to a prompt: the one with the greatest reward, or by knockout."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
-from jurist.judges import Ballot, Judge, ballots
+from jurist.judges import Judge, ballots
 from jurist.rewards import Cohort, CohortReward, Compared, drawn_order
 from jurist.types import Comparison, Verdict
+
+Met: TypeAlias = Mapping[frozenset[str], Compared]
+"""Comparisons of one cohort, by who met."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -119,8 +123,52 @@ def knockout_rounds(
 
 def winner(compared: Compared) -> str:
     """Who goes on: the response that the ballot favours, and the first if it favours neither."""
-    ballot: Ballot = compared.ballot
-    return compared.second if ballot.outcome is Verdict.SECOND else compared.first
+    return compared.second if compared.ballot.outcome is Verdict.SECOND else compared.first
+
+
+def met(compared: Sequence[Compared]) -> Met:
+    """Comparisons of one cohort, by who met."""
+    return {frozenset((one.first, one.second)): one for one in compared}
+
+
+def replayed_knockout(cohort: Cohort, made: Met, *, seed: int = 0) -> Choice:
+    """What `knockout` chooses, by comparisons that were made before.
+
+    Args:
+        cohort: The responses to choose from.
+        made: Comparisons of them, either way around, whether a knockout takes them or not.
+        seed: Draws the bracket.
+
+    Raises:
+        ValueError: If two meet that were not compared.
+    """
+    tournament = knockout_rounds(drawn_order(cohort.prompt, cohort.responses, seed=seed))
+    taken: list[Compared] = []
+    outcomes: list[Compared] | None = None
+    while True:
+        try:
+            pairs = next(tournament) if outcomes is None else tournament.send(outcomes)
+        except StopIteration as ended:
+            last: str = ended.value
+            return Choice(place=cohort.responses.index(last), comparisons=tuple(taken))
+        # In the round's own places, in which the first of a tie goes on.
+        outcomes = [compared_pair(made, first, second).seen_from(first) for first, second in pairs]
+        taken += outcomes
+
+
+def compared_pair(made: Met, first: str, second: str) -> Compared:
+    """The comparison of two responses, either way around.
+
+    Raises:
+        ValueError: If it was not made.
+    """
+    found = made.get(frozenset((first, second)))
+    if found is None:
+        raise ValueError(
+            f"{first!r:.60} and {second!r:.60} were not compared, and the rule of choosing asks "
+            f"for it"
+        )
+    return found
 
 
 def first_drawn(cohort: Cohort, places: Sequence[int], *, seed: int) -> int:

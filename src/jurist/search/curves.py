@@ -8,14 +8,13 @@ A pool with fewer than n candidates gives all it has. S = values of n, P = pools
 import math
 import random
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from jurist.data import Pool
 from jurist.digest import derive_seed
-from jurist.judges import Ballot
 from jurist.rewards import (
     DEFAULT_PRIOR,
     Aggregation,
@@ -25,7 +24,7 @@ from jurist.rewards import (
     cohort_comparisons,
     drawn_order,
 )
-from jurist.search.best_of_n import knockout_rounds
+from jurist.search.best_of_n import Met, compared_pair, met, replayed_knockout
 
 MAX_DRAWS = 64
 """Most draws of n candidates of a pool that are looked at; if there are no more, all are."""
@@ -211,7 +210,7 @@ def judged_curve(
     Raises:
         ValueError: If a comparison that the rule asks for was not made.
     """
-    tables = [_table(made) for made in compared]
+    tables = [met(made) for made in compared]
     rows: list[list[_Outcome]] = []
     for n in sizes:
         drawn = [draws(pool, n, max_draws, seed=seed) for pool in pools]
@@ -257,24 +256,6 @@ def draws(pool: Pool, n: int, max_draws: int, *, seed: int) -> list[tuple[int, .
     return [tuple(places[i] for i in one) for one in found]
 
 
-_Table: TypeAlias = Mapping[frozenset[str], Compared]
-"""The comparisons of one pool, by who met."""
-
-
-def _table(compared: Sequence[Compared]) -> _Table:
-    return {frozenset((one.first, one.second)): one for one in compared}
-
-
-def _made(table: _Table, pool: Pool, first: str, second: str) -> Compared:
-    found = table.get(frozenset((first, second)))
-    if found is None:
-        raise ValueError(
-            f"pool {pool.id!r}: {first!r:.60} and {second!r:.60} were not compared, and the rule "
-            f"asks for it"
-        )
-    return found
-
-
 class _Outcome(NamedTuple):
     """What came of one draw, or on average of several."""
 
@@ -292,7 +273,7 @@ class _Outcome(NamedTuple):
 
 
 def _rewarded(
-    asked: Sequence[tuple[Pool, Sequence[int], _Table]], rule: Rewarded, *, seed: int
+    asked: Sequence[tuple[Pool, Sequence[int], Met]], rule: Rewarded, *, seed: int
 ) -> list[_Outcome]:
     """What the greatest reward among some candidates comes to."""
     cohorts = [
@@ -301,10 +282,10 @@ def _rewarded(
     ]
     compared = [
         [
-            _made(table, pool, one.first, one.second)
+            compared_pair(table, one.first, one.second)
             for one in cohort_comparisons(cohort, num_opponents=rule.num_opponents, seed=seed)
         ]
-        for cohort, (pool, _, table) in zip(cohorts, asked, strict=True)
+        for cohort, (_, _, table) in zip(cohorts, asked, strict=True)
     ]
     found = aggregated(cohorts, compared, aggregation=rule.aggregation, prior=rule.prior)
     outcomes: list[_Outcome] = []
@@ -316,37 +297,14 @@ def _rewarded(
     return outcomes
 
 
-def _knocked_out(pool: Pool, members: Sequence[int], table: _Table, *, seed: int) -> _Outcome:
+def _knocked_out(pool: Pool, members: Sequence[int], table: Met, *, seed: int) -> _Outcome:
     """What a knockout among some candidates comes to."""
-    texts = [pool.candidates[i].text for i in members]
-    tournament = knockout_rounds(drawn_order(pool.prompt, texts, seed=seed))
-    made: list[Compared] = []
-    try:
-        pairs = next(tournament)
-        while True:
-            # In the round's own places, in which the first of a tie goes on.
-            outcomes = [_turned(_made(table, pool, a, b), a) for a, b in pairs]
-            made += outcomes
-            pairs = tournament.send(outcomes)
-    except StopIteration as ended:
-        last: str = ended.value
+    texts = tuple(pool.candidates[i].text for i in members)
+    choice = replayed_knockout(Cohort(prompt=pool.prompt, responses=texts), table, seed=seed)
+    last = texts[choice.place]
     won = [_correct(pool, i) for i, text in zip(members, texts, strict=True) if text == last]
+    made = choice.comparisons
     return _Outcome(_mean(won), float(len(made)), float(sum(one.num_tokens for one in made)))
-
-
-def _turned(compared: Compared, first: str) -> Compared:
-    """The comparison in terms of `first` as its first response."""
-    if compared.first == first:
-        return compared
-    ballot = compared.ballot
-    return Compared(
-        first=compared.second,
-        second=compared.first,
-        ballot=Ballot.of(
-            (judgement.mapped_back() for judgement in ballot.judgements),
-            num_unasked=ballot.num_unasked,
-        ),
-    )
 
 
 def _correctness(pool: Pool) -> list[float]:
