@@ -12,7 +12,7 @@ that. Every number is of test questions, of which no policy and no judge has see
 
 import json
 import subprocess
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -95,16 +95,17 @@ def main() -> None:
         store = config.output / name / "completions.sqlite"
         store.parent.mkdir(parents=True, exist_ok=True)
         with judge_of(model, store, votes=config.votes, seed=config.seed) as judge:
-            measured += _kept(config, name, "base", str(BASE), judge)
+            measured += _measured(config, name, "base", str(BASE), judge)
             policy = str(BASE)
             for number in range(1, config.rounds + 1):
                 policy = _improved(config, name, policy, judge, number=number)
-                measured += _kept(config, name, f"DPO round {number}", policy, judge)
+                measured += _measured(config, name, f"DPO round {number}", policy, judge)
         if config.grpo:
             folder = _grpo(config, name, model)
             with judge_of(model, store, votes=config.votes, seed=config.seed) as judge:
                 for at in sorted(folder.glob("checkpoint-*"), key=_step):
-                    measured += _kept(config, name, f"GRPO step {_step(at)}", str(at), judge)
+                    measured += _measured(config, name, f"GRPO step {_step(at)}", str(at), judge)
+    write_text(config.output / "measured.json", as_json(measured) + "\n")
     print(as_json(measured))
 
 
@@ -194,7 +195,7 @@ def _grpo(config: PolicyConfig, name: str, model: str) -> Path:
     return folder
 
 
-def _kept(
+def _measured(
     config: PolicyConfig, judge_name: str, what: str, policy: str, judge: Judge
 ) -> list[Measured]:
     """Measure a policy, and say what came out."""
@@ -203,9 +204,6 @@ def _kept(
     )
     for row in rows:
         print(said(row), flush=True)
-    path = config.output / judge_name / "measured.jsonl"
-    with path.open("a", encoding="utf-8") as file:
-        file.writelines(json.dumps(asdict(row)) + "\n" for row in rows)
     return rows
 
 

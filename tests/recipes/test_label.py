@@ -217,10 +217,16 @@ def test_of_a_pool_all_pairs_or_a_bounded_number_may_be_labelled(tmp_path, write
 
 
 def test_labels_of_candidates_change_nothing(tmp_path, write_rows, asked):
-    right = json.loads(json.dumps(POOLS))
+    # Also where the judge ties: which of the two is written as chosen says nothing.
+    tied = [
+        {**pool(f"t{i}", 1), "candidates": [{"text": f"is $1 {c} t{i}"} for c in "ab"]}
+        for i in range(6)
+    ]
+    right = json.loads(json.dumps([*POOLS, *tied]))
     for row in right:
-        row["candidates"][0]["correct"] = True
-    for name, rows in (("one", POOLS), ("two", right)):
+        for place, candidate in enumerate(row["candidates"]):
+            candidate["correct"] = place == 0
+    for name, rows in (("one", [*POOLS, *tied]), ("two", right)):
         path = write_rows(*rows, name=f"{name}.jsonl")
         label(tmp_path / name, pools=f"{path}", per_pool="all")
     one, two = labelled(tmp_path / "one"), labelled(tmp_path / "two")

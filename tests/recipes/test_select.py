@@ -4,13 +4,15 @@ import json
 
 import pytest
 
+from jurist.data import Candidate, Pool
 from jurist.engines import ScriptedEngine
 from jurist.engines import openai as served
 from jurist.errors import ConfigError, DataError
 from jurist.recipes.open_judge import JudgeConfig, VotingConfig
-from jurist.recipes.pools import PoolsConfig
+from jurist.recipes.pools import PoolsConfig, pair_of
 from jurist.recipes.select import SelectConfig, run_select, select
 from jurist.reports import RuleKind, load_results
+from jurist.types import Comparison, user
 
 
 def by_price(prompt, index):
@@ -173,6 +175,21 @@ def test_the_label_does_not_decide_what_is_shown(tmp_path, write_rows, asked):
     ]
     run_select(config(write_rows(*bare, name="pairs2.jsonl"), tmp_path / "two"))
     assert sorted(shown) == sorted(prompt[-1].content for prompt in asked)
+
+
+def test_a_pairs_id_is_of_its_texts_and_its_label_of_what_is_right():
+    candidates = [Candidate(text=text, correct=text == "b") for text in "abc"]
+    one = Pool(id="p", prompt=user("q"), candidates=tuple(candidates), group="g")
+    bare = Pool(
+        id="p", prompt=user("q"), candidates=tuple(Candidate(text=t) for t in "abc"), group="g"
+    )
+    shown = Comparison(prompt=user("q"), first="a", second="b")
+    for comparison in (shown, shown.swapped()):
+        pair = pair_of(one, comparison)
+        assert (pair.chosen, pair.rejected, pair.tie) == ("b", "a", False)
+        unlabelled = pair_of(bare, comparison)
+        assert (unlabelled.tie, unlabelled.id) == (True, pair.id)
+    assert pair_of(one, Comparison(prompt=user("q"), first="a", second="c")).tie
 
 
 def test_pools_without_labels_are_chosen_from_and_not_measured(tmp_path, write_rows, asked):
