@@ -254,7 +254,7 @@ def _published(
         seed=config.seed,
         notes=(
             "Agreement is that on pairs of a right candidate and a wrong one; other pairs are tie "
-            "labels, which no accuracy counts. Best of n is about prompts.",
+            "labels, which no accuracy counts; flips, first slots and failures are of all pairs.",
             *(
                 ("The pairs are those that met in a knockout: later rounds hold likelier ones.",)
                 if config.comparisons == "knockout"

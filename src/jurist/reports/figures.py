@@ -96,40 +96,24 @@ def _selection(results: Results) -> Picture | None:
     if not results.selection:
         return None
     splits = list(dict.fromkeys(row.split for row in results.selection))
-    names = list(dict.fromkeys(_rule_name(row) for row in results.selection))
-    judges = [_rule_name(row) for row in results.selection if row.kind is RuleKind.JUDGE]
     figure, panels = _panels(len(splits), 4.0, share_y=False)
     lines: dict[str, Line2D] = {}
     for split, axes in zip(splits, panels, strict=True):
         rows = [row for row in results.selection if row.split == split]
-        for row in rows:
-            by_judge = row.kind is RuleKind.JUDGE
-            at = list(dict.fromkeys(judges)).index(_rule_name(row)) if by_judge else 0
-            others = names.index(_rule_name(row))
-            sizes = [point.n for point in row.points]
-            if by_judge:
-                axes.fill_between(
-                    sizes,
-                    [100.0 * point.accuracy.low for point in row.points],
-                    [100.0 * point.accuracy.high for point in row.points],
-                    color=_colour(at),
-                    alpha=0.13,
-                    linewidth=0,
-                )
-            (lines[_name(_rule_name(row))],) = axes.plot(
-                sizes,
-                [100.0 * point.accuracy.value for point in row.points],
-                color=_colour(at) if by_judge else _FAINT,
-                marker=_MARKERS[at % len(_MARKERS)] if by_judge else None,
-                markersize=6.5,
-                linestyle="-"
-                if by_judge
-                else ("--", ":", "-.", (0, (6, 2, 1, 2, 1, 2)))[others % 4],
-                linewidth=1.9 if by_judge else 1.5,
-                markeredgecolor="white",
-                markeredgewidth=0.6,
-                zorder=3 if by_judge else 2,
+        judged = [row for row in rows if row.kind is RuleKind.JUDGE]
+        others = [row for row in rows if row.kind is not RuleKind.JUDGE]
+        for at, row in enumerate(judged):
+            lines[_name(_rule_name(row))] = _selection_line(
+                axes, row, color=_colour(at), marker=_MARKERS[at % len(_MARKERS)], zorder=3
             )
+        for at, row in enumerate(others):
+            style = ("--", ":", "-.", (0, (6, 2, 1, 2, 1, 2)))[at % 4]
+            lines[_name(_rule_name(row))] = _selection_line(
+                axes, row, color=_FAINT, linestyle=style
+            )
+        if judged:
+            # Of one rule only: those of one judge lie upon each other, and the table has them all.
+            _band(axes, judged[0], _colour(0))
         most = max(point.n for row in rows for point in row.points)
         if most > 8:
             axes.set_xscale("log", base=2)
@@ -145,7 +129,8 @@ def _selection(results: Results) -> Picture | None:
         title="Best of n",
         caption="How often the chosen one of n candidates is right. The oracle takes a right one "
         "if there is one; a judge that adds nothing stays with random; one whose band reaches the "
-        "line of the longest has not shown that it reads. Bands are 95 % intervals over groups.",
+        "line of the longest has not shown that it reads. The band is the 95 % interval of the "
+        "first rule, over groups; the table has those of all.",
         alt="Share of prompts whose chosen candidate is right, by number of candidates. "
         + "; ".join(
             f"{_name(_rule_name(row))} on {_name(row.split)}: "
@@ -155,6 +140,29 @@ def _selection(results: Results) -> Picture | None:
         + ".",
         svg=_svg(figure),
     )
+
+
+def _selection_line(axes: Axes, row: SelectionRow, **style: object) -> Line2D:
+    (line,) = axes.plot(
+        [point.n for point in row.points],
+        [100.0 * point.accuracy.value for point in row.points],
+        markersize=6.5,
+        linewidth=1.8,
+        markeredgecolor="white",
+        markeredgewidth=0.6,
+        **style,  # pyright: ignore[reportArgumentType]
+    )
+    return line
+
+
+def _band(axes: Axes, row: SelectionRow, colour: str) -> None:
+    """The interval of a rule; a single one as a bar."""
+    sizes = [point.n for point in row.points]
+    lows = [100.0 * point.accuracy.low for point in row.points]
+    highs = [100.0 * point.accuracy.high for point in row.points]
+    if len(sizes) == 1:
+        axes.vlines(sizes, lows, highs, color=colour, linewidth=2.0)
+    axes.fill_between(sizes, lows, highs, color=colour, alpha=0.14, linewidth=0)
 
 
 def _rule_name(row: SelectionRow) -> str:
