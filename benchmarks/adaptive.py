@@ -10,11 +10,13 @@ first, without `--tests` the test pairs of the world that ships. Printed are, fo
 `stop_at`, how often the verdict is that of all votes, the share of votes cast and the accuracy,
 with their 95 % intervals; then what rivals of the same cost do: the same number of votes on every
 pair, and `Budgeted`, which spends them where the verdict is open. The last line is all of it as
-JSON. Seconds are of the processor, sampling only; the model is loaded before.
+JSON. Seconds are of sampling only, the model is loaded before: of the processor and by the clock,
+medians of `--rounds` in which all votes and early stopping take turns, with the least and the most.
 """
 
 import json
 import math
+import statistics
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -58,6 +60,9 @@ class AdaptiveConfig:
     num_pairs: int = 0
     """The first so many of each set. 0: all."""
 
+    rounds: int = 1
+    """Times that both are sampled anew and timed."""
+
     seed: int = 0
     output: Path = Path("runs/benchmarks/adaptive")
 
@@ -89,7 +94,11 @@ def measure(config: AdaptiveConfig) -> None:
                 "ratios": {
                     key(line): {
                         "votes": line["adaptive"]["share"][0],
-                        "processor_seconds": line["adaptive"]["seconds"] / line["all"]["seconds"],
+                        **{
+                            f"{kind}_seconds": line["adaptive"]["seconds"][kind][0]
+                            / line["all"]["seconds"][kind][0]
+                            for kind in ("processor", "wall")
+                        },
                     }
                     for line in lines
                 },
@@ -128,8 +137,18 @@ def compared(
     config: AdaptiveConfig, name: str, folder: str, split: str, preferences: Sequence[Preference]
 ) -> dict[str, object]:
     """One judge on one set: all votes, early stopping, and its rivals."""
-    full, full_seconds = votes(config, name, folder, split, preferences, stop_at=None)
-    early, early_seconds = votes(config, name, folder, split, preferences, stop_at=config.stop_at)
+    rounds = [
+        [
+            votes(config, name, folder, split, preferences, stop_at=stop_at, number=number)
+            for stop_at in (None, config.stop_at)
+        ]
+        for number in range(config.rounds)
+    ]
+    (full, _), (early, _) = rounds[0]
+    full_seconds, early_seconds = (
+        {kind: spread_of([both[way][1][kind] for both in rounds]) for kind in ("processor", "wall")}
+        for way in (0, 1)
+    )
     rows = judged(preferences, full.judgements, seed=config.seed)
     stopped = judged(preferences, early.judgements, seed=config.seed, num_unasked=early.num_unasked)
     check_replay(config, rows, stopped)
@@ -172,9 +191,11 @@ def votes(
     preferences: Sequence[Preference],
     *,
     stop_at: float | None,
-) -> tuple[Readings, float]:
-    """What the judge says, and the processor seconds it took; read back if it is kept."""
-    run = config.output / "votes" / ("all" if stop_at is None else f"stop-at-{stop_at:g}") / name
+    number: int,
+) -> tuple[Readings, dict[str, float]]:
+    """What the judge says, and the seconds it took; read back if it is kept."""
+    way = "all" if stop_at is None else f"stop-at-{stop_at:g}"
+    run = config.output / "votes" / f"round-{number}" / way / name
     path, timing = run / f"{split}.jsonl.gz", run / f"{split}.json"
     if not (path.exists() and timing.exists()):
         run.mkdir(parents=True, exist_ok=True)
@@ -182,12 +203,20 @@ def votes(
         judge = JudgeConfig(model=folder, voting=voting, bf16=config.bf16)
         shown = [preference.shown(config.seed).comparison for preference in preferences]
         with open_judge(judge, seed=config.seed, store=run / "completions.sqlite") as opened:
-            started = time.process_time()
+            started = time.process_time(), time.perf_counter()
             found = opened.judge(shown)
-            seconds = time.process_time() - started
+            seconds = {
+                "processor": round(time.process_time() - started[0], 3),
+                "wall": round(time.perf_counter() - started[1], 3),
+            }
         write_readings(path, preferences, found, num_possible=opened.num_possible, seed=config.seed)
-        write_json(timing, round(seconds, 3))
-    return read_readings(path, preferences), float(json.loads(timing.read_text("utf-8")))
+        write_json(timing, seconds)
+    return read_readings(path, preferences), json.loads(timing.read_text("utf-8"))
+
+
+def spread_of(numbers: Sequence[float]) -> list[float]:
+    """Median, least and most."""
+    return [statistics.median(numbers), min(numbers), max(numbers)]
 
 
 def check_replay(config: AdaptiveConfig, rows: Sequence[Judged], stopped: Sequence[Judged]) -> None:
@@ -268,11 +297,9 @@ def show(line: Mapping[str, object]) -> None:
         print(
             "  {way:9} same {same}  votes {share}  accuracy {accuracy}".format(way=way, **line[way])
         )
-    print(
-        f"  seconds of the processor: all {line['all']['seconds']:.1f}, "
-        f"adaptive {line['adaptive']['seconds']:.1f}",
-        flush=True,
-    )
+    for kind in ("processor", "wall"):
+        all_votes, early = (line[way]["seconds"][kind] for way in ("all", "adaptive"))
+        print(f"  {kind} seconds: all {all_votes}, adaptive {early}", flush=True)
 
 
 if __name__ == "__main__":

@@ -3,10 +3,10 @@
     make bench ONLY=http-100k                            all of it: minutes
     python -m benchmarks.http_100k --num-pairs 5000
 
-1. Rates, in turn, in this process: the engine's `generate`, against the same requests through other
-   clients with as many in flight, bytes ready: httpx2's client, its connections alone (which the
-   engine uses), `aiohttp` and `openai` where they are installed. The roof is the same bytes over
-   bare sockets, whose replies nobody reads.
+1. Rates, in turn, in this process: the engine's `generate`, against the same requests with as many
+   in flight, bytes ready: over the connections that it uses, and through `httpx2`, its transports
+   alone, `aiohttp` and `openai`, as far as they are installed. The roof is the same bytes over bare
+   sockets, whose replies nobody reads.
 2. `jurist judge` over all pairs in both orders, timed, its memory looked at twice a second.
 3. The same killed with SIGKILL halfway and run again: what did the server see twice, is everything
    there once, are the verdicts the same bytes.
@@ -33,13 +33,12 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
-import httpcore2
-import httpx2
 import tyro
 
 from benchmarks.harness import Result, machine
 from jurist.engines.base import sample_seed
 from jurist.engines.chat_api import request_body
+from jurist.engines.connection import Address, Connection
 from jurist.engines.openai import OpenAIEngine
 from jurist.formats import make_format
 from jurist.types import Comparison, Conversation, Sampling, user
@@ -105,8 +104,29 @@ Ask = Callable[[int], Awaitable[None]]
 
 
 @asynccontextmanager
+async def own_connections(url: str, bodies: Sequence[bytes], in_flight: int) -> AsyncIterator[Ask]:
+    """The engine's own connections, without the engine."""
+    address = Address.parse(url)
+    idle = [await Connection.open(address, None, seconds=5.0) for _ in range(in_flight)]
+
+    async def ask(number: int) -> None:
+        connection = idle.pop()
+        reply = await connection.ask(
+            address, [], bodies[number], max_bytes=2**20, silence_seconds=60.0
+        )
+        assert json.loads(reply.content)
+        idle.append(connection)
+
+    yield ask
+    for connection in idle:
+        connection.close()
+
+
+@asynccontextmanager
 async def httpx2_client(url: str, bodies: Sequence[bytes], in_flight: int) -> AsyncIterator[Ask]:
     """httpx2's client, as it is meant to be used."""
+    import httpx2
+
     limits = httpx2.Limits(max_connections=in_flight, max_keepalive_connections=in_flight)
     headers = {"Content-Type": "application/json"}
     async with httpx2.AsyncClient(limits=limits, headers=headers, trust_env=False) as client:
@@ -123,6 +143,8 @@ async def httpx2_transports(
     url: str, bodies: Sequence[bytes], in_flight: int
 ) -> AsyncIterator[Ask]:
     """httpx2's transports without the client, each with a pool of one connection."""
+    import httpx2
+
     tls = httpx2.create_ssl_context()
     limits = httpx2.Limits(max_connections=1, max_keepalive_connections=1)
     idle = [httpx2.AsyncHTTPTransport(verify=tls, limits=limits) for _ in range(in_flight)]
@@ -140,28 +162,6 @@ async def httpx2_transports(
     yield ask
     for transport in idle:
         await transport.aclose()
-
-
-@asynccontextmanager
-async def httpx2_connections(
-    url: str, bodies: Sequence[bytes], in_flight: int
-) -> AsyncIterator[Ask]:
-    """The connections below httpx2's transport: what the engine uses."""
-    target = httpcore2.URL(url)
-    netloc = b"%s:%d" % (target.host, target.port or 80)
-    idle = [httpcore2.AsyncHTTPConnection(target.origin) for _ in range(in_flight)]
-
-    async def ask(number: int) -> None:
-        connection = idle.pop()
-        length = b"%d" % len(bodies[number])
-        headers = [(b"Host", netloc), (b"Content-Length", length)]
-        reply = await connection.request("POST", target, headers=headers, content=bodies[number])
-        assert json.loads(reply.content)
-        idle.append(connection)
-
-    yield ask
-    for connection in idle:
-        await connection.aclose()
 
 
 @asynccontextmanager
@@ -199,12 +199,14 @@ async def with_openai(url: str, bodies: Sequence[bytes], in_flight: int) -> Asyn
 @asynccontextmanager
 async def bare(url: str, bodies: Sequence[bytes], in_flight: int) -> AsyncIterator[Ask]:
     """Bytes over sockets, the replies unread."""
-    target = httpcore2.URL(url)
-    host, port = target.host.decode(), target.port or 80
+    address = Address.parse(url)
     head = b"POST %s HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n"
-    requests = [head % (target.target, len(body)) + body for body in bodies]
+    requests = [head % (address.path, len(body)) + body for body in bodies]
     loop = asyncio.get_running_loop()
-    idle = [(await loop.create_connection(Bare, host, port))[1] for _ in range(in_flight)]
+    opened = [
+        await loop.create_connection(Bare, address.host, address.port) for _ in range(in_flight)
+    ]
+    idle = [socket for _, socket in opened]
 
     async def ask(number: int) -> None:
         socket = idle.pop()
@@ -236,12 +238,17 @@ class Bare(asyncio.Protocol):
 
 
 Client = Callable[[str, Sequence[bytes], int], AbstractAsyncContextManager[Ask]]
+RIVALS: dict[str, tuple[str, Client]] = {
+    "httpx2 client": ("httpx2", httpx2_client),
+    "httpx2 transports": ("httpx2", httpx2_transports),
+    "aiohttp": ("aiohttp", with_aiohttp),
+    "openai": ("openai", with_openai),
+}
+"""By name, each with the package it needs."""
+
 CLIENTS: dict[str, Client] = {
-    "httpx2 client": httpx2_client,
-    "httpx2 transports": httpx2_transports,
-    "httpx2 connections": httpx2_connections,
-    **({"aiohttp": with_aiohttp} if importlib.util.find_spec("aiohttp") else {}),
-    **({"openai": with_openai} if importlib.util.find_spec("openai") else {}),
+    "own connections": own_connections,
+    **{name: way for name, (needed, way) in RIVALS.items() if importlib.util.find_spec(needed)},
     "bare sockets": bare,
 }
 
@@ -432,6 +439,7 @@ def main(config: HTTPConfig) -> None:
     ours = rates.pop("engine")
     roof = rates.pop("bare sockets")
     key = "per_processor_second"
+    installed = {"h11"} | {needed for name, (needed, _) in RIVALS.items() if name in rates}
     Result(
         name="http-100k",
         ours={
@@ -449,7 +457,7 @@ def main(config: HTTPConfig) -> None:
         roofline_fraction=round(ours[key] / roof[key], 3),
         unit="judgements per second; rivals: requests, by clock and by processor",
         runs=config.rounds,
-        machine=machine(threads=1) | {name: version(name) for name in ("httpx2", "httpcore2")},
+        machine=machine(threads=1) | {name: version(name) for name in sorted(installed)},
     ).print()
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jurist.digest import canonical, derive_seed, digest, file_digest
+from jurist.digest import Written, canonical, derive_seed, digest, file_digest
 from jurist.types import Sampling, user
 
 JSON = st.recursive(
@@ -48,6 +48,12 @@ def test_any_text_has_a_digest_surrogates_among_them(text):
 @given(JSON, JSON)
 def test_values_share_a_digest_only_if_they_share_their_json(one, other):
     assert (digest(one) == digest(other)) == (canonical(one) == canonical(other))
+
+
+@given(st.lists(st.tuples(JSON, st.booleans())))
+def test_a_part_that_is_written_already_counts_as_its_value(parts):
+    given = [Written(canonical(part)) if written else part for part, written in parts]
+    assert digest(*given) == digest(*(part for part, _ in parts))
 
 
 def test_seeds_differ_by_every_part_and_fit_a_signed_64_bit_number():

@@ -21,7 +21,10 @@ HEAVY = {"torch", "transformers", "accelerate", "peft", "safetensors", "tokenize
 LAZY = HEAVY | {"pyarrow", "datasets", "matplotlib", "gguf"}
 """Libraries that no module imports at its top, unless they are its subject."""
 
-SUBJECTS = {"jurist.reports.figures": {"matplotlib"}}
+SUBJECTS = {
+    f"jurist.reports.{name}": {"matplotlib"}
+    for name in ("drawing", "figures", "paper_figures", "selection_figure")
+}
 """Modules about one of these libraries; whoever needs them imports them inside a function."""
 
 HEAVY_ENGINES = {

@@ -12,6 +12,7 @@ from rich.logging import RichHandler
 
 from jurist.errors import JuristError
 from jurist.recipes.bradley_terry import run_bradley_terry
+from jurist.recipes.con_j import run_con_j
 from jurist.recipes.doctor import run_doctor
 from jurist.recipes.evaluate import run_evaluate
 from jurist.recipes.genrm import run_genrm
@@ -19,12 +20,14 @@ from jurist.recipes.judge import run_judge
 from jurist.recipes.label import run_label
 from jurist.recipes.launch import help_main_process, is_helper, leading
 from jurist.recipes.pair_rm import run_pair_rm
+from jurist.recipes.paper import run_paper
 from jurist.recipes.quickstart import run_quickstart
 from jurist.recipes.rerun import run_rerun
 from jurist.recipes.select import run_select
 from jurist.recipes.star_dpo import run_star_dpo
 from jurist.recipes.star_rationalizer import run_star_rationalizer
 from jurist.recipes.star_sft import run_star_sft
+from jurist.recipes.suites import run_suites
 
 COMMANDS = {
     "quickstart": run_quickstart,
@@ -33,11 +36,14 @@ COMMANDS = {
     "genrm": run_genrm,
     "star-sft": run_star_sft,
     "star-dpo": run_star_dpo,
+    "con-j": run_con_j,
     "star-rationalizer": run_star_rationalizer,
+    "paper": run_paper,
     "judge": run_judge,
     "label": run_label,
     "select": run_select,
     "evaluate": run_evaluate,
+    "suites": run_suites,
     "rerun": run_rerun,
     "doctor": run_doctor,
 }

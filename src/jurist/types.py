@@ -178,8 +178,27 @@ class Completion:
     top_p 1: summed, in nats. None if the engine cannot tell."""
 
 
-Enough: TypeAlias = Callable[[Sequence[Completion]], bool]
-"""Says of one prompt's completions so far that no more are wanted."""
+@dataclass(frozen=True, slots=True)
+class StoppingRule:
+    """How many completions are wanted, said of a few at a time.
+
+    The prompts of a call come in groups that are asked together, such as both orders of a
+    comparison. A group's sampling goes in rounds: the rule is told what there is, says how many
+    more of each prompt are wanted, and is asked again when they are there. It ends when the rule
+    says 0, or when there are as many of each as the call allows. An engine begins what is wanted at
+    once, may begin more ahead of need, and drops what turns out not to be wanted.
+    """
+
+    more: Callable[[Sequence[Sequence[Completion]]], int]
+    """Told the first completions of each prompt of a group, as many of each and none at first: how
+    many more of each are wanted. It depends on nothing else."""
+
+    group_size: int = 1
+    """So many prompts of a call, from the first on, are a group; the next so many the next."""
+
+    def __post_init__(self) -> None:
+        if self.group_size < 1:
+            raise ValueError(f"group_size must be at least 1, got {self.group_size}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

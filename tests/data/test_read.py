@@ -133,7 +133,8 @@ def test_a_layout_can_be_named(tmp_path: Path):
 
 def test_an_unknown_layout_is_refused_with_those_there_are(tmp_path: Path):
     path = write(tmp_path / "pairs.jsonl", row())
-    known = "auto, jurist, trl, hh-rlhf, ultrafeedback-binarized, rewardbench"
+    known = ", ".join(("auto", *Layout))
+    assert known.startswith("auto, jurist, trl, hh-rlhf, ultrafeedback-binarized, ")
     with pytest.raises(ConfigError, match=f"expected --layout to be one of {known}, found 'csv'"):
         read_preferences(path, layout="csv")
 

@@ -17,7 +17,7 @@ from jurist.engines import Cached, LogprobEngine, ScriptedEngine
 from jurist.engines.base import Delivery
 from jurist.engines.store import write_ahead
 from jurist.errors import ConfigError, StoreError
-from jurist.types import Completion, Conversation, Enough, Sampling, user
+from jurist.types import Completion, Conversation, Sampling, StoppingRule, user
 
 PROMPTS = [user("a"), user("b"), user("c")]
 
@@ -34,11 +34,11 @@ class Recorder:
         self,
         prompts: Sequence[Conversation],
         sampling: Sampling,
-        enough: Enough | None = None,
+        rule: StoppingRule | None = None,
     ) -> list[list[Completion]]:
         names = [prompt[0].content for prompt in prompts]
         self.calls.append((names, sampling.first_index, sampling.num_samples))
-        return ScriptedEngine(self.reply).generate(prompts, sampling, enough)
+        return ScriptedEngine(self.reply).generate(prompts, sampling, rule)
 
     def reply(self, prompt: Conversation, index: int) -> Completion:
         name = prompt[0].content
@@ -165,68 +165,123 @@ def test_one_prompt_is_never_split_however_small_the_chunk(path: Path):
 
 def test_an_engine_that_miscounts_is_found_out(path: Path):
     class Short(Recorder):
-        def generate(self, prompts, sampling, enough=None):
-            return super().generate(prompts, sampling, enough)[:1]
+        def generate(self, prompts, sampling, rule=None):
+            return super().generate(prompts, sampling, rule)[:1]
 
     with Cached(Short(), path) as cached, pytest.raises(ValueError, match="one list per prompt"):
         cached.generate(PROMPTS, Sampling())
 
 
-class TestEnough:
+def until(num: int, size: int = 1) -> StoppingRule:
+    """One more of each at a time, until there are so many."""
+    return StoppingRule(lambda samples: int(len(samples[0]) < num), size)
+
+
+class TestStoppingRule:
     def test_what_is_stored_is_considered_before_anything_is_asked(self, path: Path):
         engine = Recorder()
         with Cached(engine, path) as cached:
             cached.generate([user("a")], Sampling(num_samples=3))
-            (replies,) = cached.generate(
-                [user("a")], Sampling(num_samples=9), lambda have: len(have) >= 2
-            )
+            (replies,) = cached.generate([user("a")], Sampling(num_samples=9), until(2))
         assert [reply.text for reply in replies] == ["a0", "a1"]
         assert len(engine.calls) == 1
 
-    def test_a_fresh_prompt_leaves_the_stopping_to_the_engine(self, path: Path):
+    def test_fresh_groups_leave_the_stopping_to_the_engine(self, path: Path):
         engine = Recorder()
         with Cached(engine, path) as cached:
-            cached.generate([user("a")], Sampling(num_samples=9), lambda have: len(have) >= 2)
-            assert cached.misses == 2
+            lists = cached.generate([*PROMPTS, user("d")], Sampling(num_samples=9), until(4, 2))
+            assert cached.misses == 16
+        assert [len(replies) for replies in lists] == [4] * 4
+        assert engine.calls == [(["a", "b", "c", "d"], 0, 9)]
 
-    def test_a_prompt_begun_before_goes_on_in_rounds(self, path: Path):
+    def test_a_group_begun_before_goes_on_in_rounds_of_what_is_missing(self, path: Path):
+        engine = Recorder()
+        rule = StoppingRule(lambda samples: 0 if len(samples[0]) > 6 else 3, 2)
+        with Cached(engine, path) as cached:
+            cached.generate([user("a")], Sampling(num_samples=5))
+            lists = cached.generate([user("a"), user("b")], Sampling(num_samples=20), rule)
+        rounds = [(["b"], 0, 3), (["a"], 5, 1), (["b"], 3, 3), (["a", "b"], 6, 3)]
+        assert engine.calls[1:] == rounds
+        assert [len(replies) for replies in lists] == [9, 9]
+
+    def test_groups_with_a_prompt_in_common_have_it_asked_once(self, path: Path):
+        engine = Recorder()
+        asked = [user(name) for name in "abbabcaa"]
+        with Cached(engine, path) as cached:
+            lists = cached.generate(asked, Sampling(num_samples=9), until(2, 2))
+            assert cached.misses == 6
+        assert engine.calls == [(["a", "b"], 0, 9), (["c"], 0, 1), (["c"], 1, 1)]
+        assert [[reply.text for reply in replies] for replies in lists] == [
+            [f"{prompt[0].content}{index}" for index in (0, 1)] for prompt in asked
+        ]
+
+    def test_a_prompt_that_stands_in_a_group_twice_is_asked_once(self, path: Path):
         engine = Recorder()
         with Cached(engine, path) as cached:
-            cached.generate([user("a")], Sampling(num_samples=2))
-            (replies,) = cached.generate(
-                [user("a")], Sampling(num_samples=20), lambda have: len(have) >= 7
-            )
-        assert [call[1:] for call in engine.calls] == [(0, 2), (2, 2), (4, 4)]
-        assert len(replies) == 7
+            lists = cached.generate([user("a")] * 2, Sampling(num_samples=9), until(2, 2))
+        assert engine.calls == [(["a"], 0, 1), (["a"], 1, 1)]
+        assert [[reply.text for reply in replies] for replies in lists] == [["a0", "a1"]] * 2
 
-    def test_all_samples_come_if_they_never_are_enough(self, path: Path):
-        with Cached(Recorder(), path) as cached:
-            lists = cached.generate(PROMPTS, Sampling(num_samples=5), lambda _: False)
-        assert [len(replies) for replies in lists] == [5, 5, 5]
+    def test_a_chunk_is_of_groups_that_want_so_much_at_first(self, path: Path):
+        engine = Recorder()
+        rule = StoppingRule(lambda samples: 2 if len(samples[0]) < 4 else 0, 2)
+        asked = [user(name) for name in "abcdef"]
+        with Cached(engine, path, chunk_size=8) as cached:
+            cached.generate(asked, Sampling(num_samples=9), rule)
+        assert engine.calls == [(["a", "b", "c", "d"], 0, 9), (["e", "f"], 0, 9)]
+
+    def test_a_failure_is_an_answer_within_the_call_and_asked_again_in_the_next(self, path: Path):
+        engine = Recorder()
+        engine.failing = {("a", 1)}
+        with Cached(engine, path) as cached:
+            for finish_reason in ("error", "stop"):
+                lists = cached.generate(PROMPTS[:2], Sampling(num_samples=9), until(3, 2))
+                assert lists[0][1].finish_reason == finish_reason
+                engine.failing = set()
+            assert cached.misses == 7
+
+    def test_an_engine_that_gives_too_few_is_found_out(self, path: Path):
+        class Few(Recorder):
+            def generate(self, prompts, sampling, rule=None):
+                return [one[:1] for one in super().generate(prompts, sampling, rule)]
+
+        with Cached(Few(), path) as cached, pytest.raises(ValueError, match=r"\[1\].*wanted 2"):
+            cached.generate(PROMPTS, Sampling(num_samples=9), StoppingRule(lambda _: 2))
 
     @settings(max_examples=40, deadline=None)
     @given(
-        held=st.sets(st.integers(0, 11)),
+        held=st.sets(st.tuples(st.sampled_from("ab"), st.integers(0, 11))),
         wanted=st.integers(1, 12),
         first=st.integers(0, 3),
-        needed=st.integers(1, 14),
+        step=st.integers(1, 4),
+        needed=st.integers(0, 14),
+        chunk_size=st.integers(1, 30),
     )
     def test_the_answer_does_not_depend_on_what_was_stored(
-        self, tmp_path_factory: pytest.TempPathFactory, held, wanted, first, needed
+        self,
+        tmp_path_factory: pytest.TempPathFactory,
+        held,
+        wanted,
+        first,
+        step,
+        needed,
+        chunk_size,
     ):
         sampling = Sampling(num_samples=wanted, first_index=first)
 
-        def enough(have: Sequence[Completion]) -> bool:
+        def more(samples: Sequence[Sequence[Completion]]) -> int:
             # Of a `Recorder`'s completions the number of tokens is the index.
-            assert [reply.num_tokens for reply in have] == [*range(first, first + len(have))]
-            return len(have) >= needed
+            for have in samples:
+                assert [reply.num_tokens for reply in have] == [*range(first, first + len(have))]
+            return step if sum(map(len, samples)) < needed else 0
 
+        asked = [user(name) for name in "abcdbaaa"]
         path = tmp_path_factory.mktemp("store") / "completions.sqlite"
-        with Cached(Recorder(), path) as cached:
-            for index in held:
-                cached.generate([user("a")], Sampling(first_index=index))
-            answers = cached.generate([user("a"), user("b")], sampling, enough)
-            assert answers == Recorder().generate([user("a"), user("b")], sampling, enough)
+        with Cached(Recorder(), path, chunk_size=chunk_size) as cached:
+            for name, index in held:
+                cached.generate([user(name)], Sampling(first_index=index))
+            answers = cached.generate(asked, sampling, StoppingRule(more, 2))
+        assert answers == Recorder().generate(asked, sampling, StoppingRule(more, 2))
 
 
 class TestScore:
@@ -419,10 +474,10 @@ class Silent:
 
     fingerprint = "silent"
 
-    def generate(self, prompts, sampling, enough=None):
+    def generate(self, prompts, sampling, rule=None):
         raise AssertionError("an engine that streams is asked to stream")
 
-    def stream(self, prompts, sampling, enough, deliver):
+    def stream(self, prompts, sampling, rule, deliver):
         reply = Completion(text="said", finish_reason="stop")
         for item in range(len(prompts)):
             for sample in range(sampling.num_samples - (item == len(prompts) - 1)):

@@ -29,11 +29,11 @@ WORKER = textwrap.dedent(
         return f"{prompt[0].content} {index} " * 50
 
     class Acknowledging(Cached):
-        def _ask(self, gaps, wanted, enough):
-            super()._ask(gaps, wanted, enough)
-            for gap in gaps:
-                for index in range(gap.first_index, gap.first_index + gap.count):
-                    os.write(kept, f"{gap.asked.prompt[0].content}/{index}\\n".encode())
+        def _ask(self, asked, wanted, rule):
+            super()._ask(asked, wanted, rule)
+            for one in asked:
+                for index in range(wanted.first_index, wanted.first_index + wanted.num_samples):
+                    os.write(kept, f"{one.prompt[0].content}/{index}\\n".encode())
 
     prompts = [user(f"p{number}") for number in range(60)]
     with Acknowledging(ScriptedEngine(reply), folder / "store.sqlite", chunk_size=8) as cached:

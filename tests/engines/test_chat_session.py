@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from jurist.engines.chat_session import RETRIES_BEFORE_ANY_ANSWER
+from jurist.engines.connection import Connection, Unreachable
 from jurist.engines.openai import OpenAIEngine
-from jurist.engines.patience import Patience
+from jurist.engines.patience import Clock, Patience
 from jurist.errors import EngineError
 from jurist.types import Sampling, user
 
@@ -86,10 +88,17 @@ class TestUseAgain:
 
             return write
 
+        waited: list[float] = []
+
+        async def sleep(seconds: float) -> None:
+            waited.append(seconds)
+            await asyncio.sleep(0.3)
+
         served = loopback.serve(script)
-        patience = Patience(first_wait_seconds=0.6)
-        assert ask(OpenAIEngine(served.url, "m", patience=patience)) == ["asked for"]
+        assert ask(OpenAIEngine(served.url, "m", clock=Clock(sleep=sleep))) == ["asked for"]
         assert served.num_connections == 2
+        # The connection was known to be of no use: no attempt was made over it.
+        assert len(waited) == 1
 
     def test_a_reply_that_came_too_late_is_not_taken_for_the_next(self, engine_for, loopback):
         def script(request):
@@ -122,6 +131,51 @@ class TestUseAgain:
         engine, served = engine_for(script, Patience(silence_seconds=0.1), max_concurrency=1)
         assert ask(engine, 2) == ["asked for"] * 2
         assert served.num_connections == 2
+
+    def test_one_that_is_of_no_more_use_is_closed_at_once(self, engine_for, loopback):
+        closed = asyncio.Event()
+
+        def script(request):
+            async def flood(writer):
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 999999999\r\n\r\n")
+                try:
+                    while True:
+                        writer.write(b" " * 2**20)
+                        await writer.drain()
+                except ConnectionError:
+                    closed.set()
+
+            async def answer(writer):
+                for _ in range(100):
+                    if not closed.is_set():
+                        await asyncio.sleep(0.02)
+                writer.write(loopback.chat("closed" if closed.is_set() else "open"))
+
+            return answer if request.number else flood
+
+        engine, _ = engine_for(script, max_concurrency=2)
+        assert sorted(ask(engine, 2)) == ["", "closed"]
+
+    def test_a_server_that_was_there_is_waited_for_longer_than_one_that_was_not(
+        self, engine_for, loopback, waits, monkeypatch
+    ):
+        engine, _ = engine_for(
+            lambda _: loopback.raw(200, loopback.chat().split(b"\r\n\r\n")[1], Connection="close"),
+            max_concurrency=1,
+        )
+        opened = Connection.open
+
+        async def open_once(*args, **settings):
+            monkeypatch.setattr(Connection, "open", refuse)
+            return await opened(*args, **settings)
+
+        async def refuse(*_, **__):
+            raise Unreachable("refused")
+
+        monkeypatch.setattr(Connection, "open", open_once)
+        with pytest.raises(EngineError, match="cannot reach the server: refused"):
+            ask(engine, 2)
+        assert len(waits.seconds) == Patience().max_retries > RETRIES_BEFORE_ANY_ANSWER
 
 
 class TestTLS:

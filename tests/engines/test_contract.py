@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import pytest
 from jurist.engines import Cached, Engine, LogprobEngine, ScriptedEngine
 from jurist.engines.base import Delivery, gathered, gathered_scores
 from jurist.engines.openai import OpenAIEngine
-from jurist.types import Completion, Conversation, Message, Sampling, user
+from jurist.types import Completion, Conversation, Message, Sampling, StoppingRule, user
 
 PROMPTS: list[Conversation] = [
     user("Which is better?"),
@@ -80,14 +80,14 @@ class Backwards:
         self.engine = engine
         self.fingerprint = engine.fingerprint
 
-    def generate(self, prompts, sampling, enough=None):
-        return gathered(self, prompts, sampling, enough)
+    def generate(self, prompts, sampling, rule=None):
+        return gathered(self, prompts, sampling, rule)
 
     def score(self, prompts, continuations):
         return gathered_scores(self, prompts, continuations)
 
-    def stream(self, prompts, sampling, enough, deliver):
-        lists = self.engine.generate(prompts, sampling, enough)
+    def stream(self, prompts, sampling, rule, deliver):
+        lists = self.engine.generate(prompts, sampling, rule)
         for item in reversed(range(len(prompts))):
             for place in reversed(range(len(lists[item]))):
                 deliver([Delivery(item, sampling.first_index + place, lists[item][place])])
@@ -218,40 +218,6 @@ class TestGenerate:
             )
             assert_same([part], [whole[first:]])
 
-    @pytest.mark.parametrize("wanted", [1, 2, 3, 4])
-    def test_enough_gives_the_shortest_run_that_is_enough(self, engine: Engine, wanted: int):
-        whole = engine.generate(PROMPTS, SAMPLING)
-        lists = engine.generate(PROMPTS, SAMPLING, lambda have: len(have) >= wanted)
-        assert_same(lists, [all_four[:wanted] for all_four in whole])
-
-    def test_enough_looks_at_what_was_said_and_not_at_when_it_came(self, engine: Engine):
-        whole = engine.generate(PROMPTS, SAMPLING)
-        marked = {whole[0][2].text, whole[1][0].text}
-        expected = [whole[0][:3], whole[1][:1], whole[2]]
-
-        def enough(have: Sequence[Completion]) -> bool:
-            return any(reply.text in marked for reply in have)
-
-        assert_same(engine.generate(PROMPTS, SAMPLING, enough), expected)
-        assert_same(engine.generate(PROMPTS[::-1], SAMPLING, enough), expected[::-1])
-
-    def test_enough_is_asked_of_runs_from_the_first_sample_on(self, engine: Engine):
-        (whole, *_) = engine.generate(PROMPTS, SAMPLING)
-        asked: list[list[str]] = []
-
-        def enough(have: Sequence[Completion]) -> bool:
-            asked.append([reply.text for reply in have])
-            return False
-
-        engine.generate(PROMPTS[:1], SAMPLING, enough)
-        texts = [reply.text for reply in whole]
-        assert asked
-        assert all(have == texts[: len(have)] for have in asked)
-
-    def test_if_it_is_never_enough_all_samples_come(self, engine: Engine):
-        lists = engine.generate(PROMPTS, SAMPLING, lambda _: False)
-        assert_same(lists, engine.generate(PROMPTS, SAMPLING))
-
     def test_a_reply_that_ran_into_the_limit_says_so(self, engine: Engine):
         lists = engine.generate(PROMPTS, Sampling(num_samples=2, max_tokens=1))
         replies = [reply for replies in lists for reply in replies]
@@ -265,6 +231,126 @@ class TestGenerate:
                 assert 1 <= reply.num_tokens <= 10
                 assert reply.num_prompt_tokens > 0
                 assert reply.logp is None or reply.logp <= 0.0
+
+
+def until(enough: Callable[[Sequence[Completion]], bool]) -> StoppingRule:
+    """One more of each prompt by itself, until there is enough."""
+    return StoppingRule(lambda samples: 0 if samples[0] and enough(samples[0]) else 1)
+
+
+PAIRS: list[Conversation] = [PROMPTS[0], PROMPTS[1], PROMPTS[2], user("Once more.")]
+
+
+def letters(samples: Sequence[Sequence[Completion]]) -> int:
+    """A rule of uneven steps about what all prompts of a group said."""
+    text = "".join(reply.text for have in samples for reply in have)
+    return sum(map(ord, text)) % 3 if samples[0] else 2
+
+
+def by_hand(
+    whole: list[list[Completion]], size: int, more: Callable[[Sequence[Sequence[Completion]]], int]
+) -> list[list[Completion]]:
+    """What a rule makes of all samples."""
+    found: list[list[Completion]] = []
+    for first in range(0, len(whole), size):
+        group, num = whole[first : first + size], 0
+        while num < len(group[0]) and (count := more([have[:num] for have in group])):
+            num = min(num + count, len(group[0]))
+        found += [have[:num] for have in group]
+    return found
+
+
+class TestStoppingRule:
+    @pytest.mark.parametrize("wanted", [1, 2, 3, 4])
+    def test_gives_the_shortest_run_that_is_enough(self, engine: Engine, wanted: int):
+        whole = engine.generate(PROMPTS, SAMPLING)
+        lists = engine.generate(PROMPTS, SAMPLING, until(lambda have: len(have) >= wanted))
+        assert_same(lists, [all_four[:wanted] for all_four in whole])
+
+    def test_looks_at_what_was_said_and_not_at_when_it_came(self, engine: Engine):
+        whole = engine.generate(PROMPTS, SAMPLING)
+        marked = {whole[0][2].text, whole[1][0].text}
+        expected = [whole[0][:3], whole[1][:1], whole[2]]
+        rule = until(lambda have: any(reply.text in marked for reply in have))
+        assert_same(engine.generate(PROMPTS, SAMPLING, rule), expected)
+        assert_same(engine.generate(PROMPTS[::-1], SAMPLING, rule), expected[::-1])
+
+    def test_is_told_runs_from_the_first_sample_on(self, engine: Engine):
+        (whole, *_) = engine.generate(PROMPTS, SAMPLING)
+        told: list[list[str]] = []
+
+        def more(samples: Sequence[Sequence[Completion]]) -> int:
+            (have,) = samples
+            told.append([reply.text for reply in have])
+            return 1
+
+        engine.generate(PROMPTS[:1], SAMPLING, StoppingRule(more))
+        texts = [reply.text for reply in whole]
+        # Where there are all that there may be, there is nothing to ask.
+        assert {len(have) for have in told} == {0, 1, 2, 3}
+        assert all(have == texts[: len(have)] for have in told)
+
+    def test_that_never_ends_gets_all_samples(self, engine: Engine):
+        whole = engine.generate(PROMPTS, SAMPLING)
+        for rule in (until(lambda _: False), StoppingRule(lambda _: 99, 3)):
+            assert_same(engine.generate(PROMPTS, SAMPLING, rule), whole)
+
+    def test_that_wants_nothing_gets_nothing(self, engine: Engine):
+        assert engine.generate(PROMPTS, SAMPLING, StoppingRule(lambda _: 0)) == [[], [], []]
+
+    def test_is_about_prompts_that_go_together(self, engine: Engine):
+        whole = engine.generate(PAIRS, SAMPLING)
+        expected = {size: by_hand(whole, size, letters) for size in (1, 2, 4)}
+        assert any(lists != whole for lists in expected.values())
+        for size, lists in expected.items():
+            assert_same(engine.generate(PAIRS, SAMPLING, StoppingRule(letters, size)), lists)
+
+    def test_is_told_as_many_of_each_and_again_when_those_it_wanted_are_there(self, engine: Engine):
+        whole = [[reply.text for reply in have] for have in engine.generate(PAIRS, SAMPLING)]
+        told: list[list[list[str]]] = []
+
+        def more(samples: Sequence[Sequence[Completion]]) -> int:
+            told.append([[reply.text for reply in have] for have in samples])
+            return 3 if not samples[0] else 0
+
+        lists = engine.generate(PAIRS, SAMPLING, StoppingRule(more, 2))
+        assert [len(have) for have in lists] == [3] * 4
+        groups = [whole[:2], whole[2:]]
+        assert all(
+            samples in [[[], []], *([have[:3] for have in group] for group in groups)]
+            for samples in told
+        )
+        assert all([have[:3] for have in group] in told for group in groups)
+
+    def test_a_group_comes_out_the_same_whatever_else_is_asked(self, engine: Engine):
+        rule = StoppingRule(letters, 2)
+        (one, other, third, fourth) = engine.generate(PAIRS, SAMPLING, rule)
+        assert_same(engine.generate(PAIRS[2:], SAMPLING, rule), [third, fourth])
+        several = engine.generate([*PAIRS[2:], *PAIRS, *PAIRS[2:]], SAMPLING, rule)
+        assert_same(several, [third, fourth, one, other, third, fourth, third, fourth])
+
+    def test_equal_prompts_may_go_together_and_apart(self, engine: Engine):
+        one, other, third, _ = PAIRS
+        asked = [one, other, other, one, one, one, other, third]
+        whole = engine.generate(asked, SAMPLING)
+        assert_same(
+            engine.generate(asked, SAMPLING, StoppingRule(letters, 2)), by_hand(whole, 2, letters)
+        )
+
+    def test_samples_are_counted_from_the_first_that_is_asked_for(self, engine: Engine):
+        sampling = replace(SAMPLING, first_index=2)
+        whole = engine.generate(PAIRS, sampling)
+        assert_same(
+            engine.generate(PAIRS, sampling, StoppingRule(letters, 2)), by_hand(whole, 2, letters)
+        )
+
+    def test_prompts_that_are_no_whole_groups_are_a_mistake_of_the_caller(self, engine: Engine):
+        with pytest.raises(ValueError, match="groups of 2 prompts was given 3 prompts"):
+            engine.generate(PROMPTS, SAMPLING, StoppingRule(lambda _: 1, 2))
+
+    def test_to_want_less_than_nothing_is_a_mistake_of_the_caller(self, engine: Engine):
+        with pytest.raises(ValueError, match="wanted -1 more"):
+            engine.generate(PROMPTS, SAMPLING, StoppingRule(lambda _: -1))
 
 
 class TestScore:

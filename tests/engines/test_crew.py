@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from jurist.engines import Cached, ScriptedEngine
 from jurist.engines.crew import Death, Job, SampleJob, Spread
 from jurist.errors import EngineError
-from jurist.types import Conversation, Sampling, user
+from jurist.types import Conversation, Sampling, StoppingRule, user
 
 
 def words(prompt: Conversation, index: int) -> str:
@@ -26,20 +26,20 @@ class Noted:
         self.jobs: list[Job] = []
         self.abandoned = False
         self._engine = ScriptedEngine(words, lambda prompt, text: -float(len(text)))
-        self._waiting: deque[tuple[int, Job]] = deque()
+        self._waiting: deque[tuple[int, Job, StoppingRule | None]] = deque()
         self._dies_at = dies_at
 
-    def begin(self, place, job, enough):
+    def begin(self, place, job, rule):
         assert len(self._waiting) < self.num
-        self._waiting.append((place, job))
+        self._waiting.append((place, job, rule))
 
     def wait(self):
         # The one begun last is done first: nobody may rely on an order.
-        place, job = self._waiting.pop()
+        place, job, rule = self._waiting.pop()
         if self._dies_at is not None and len(self.jobs) >= self._dies_at:
             return place, Death("of the test")
         self.jobs.append(job)
-        return place, job.done_by(self._engine, None)
+        return place, job.done_by(self._engine, rule)
 
     def abandon(self):
         self.abandoned = True
@@ -72,6 +72,28 @@ def test_every_prompt_stands_in_one_job_and_the_answers_are_in_the_order_asked(
     ]
     assert sorted(item for job in crew.jobs for item in job.items) == list(range(len(prompts)))
     assert all(len(job.items) * votes <= max(votes, job_size) for job in crew.jobs)
+
+
+@given(
+    sizes=st.lists(st.integers(0, 300), min_size=1, max_size=20),
+    size=st.integers(1, 3),
+    at_first=st.integers(0, 4),
+    job_size=st.integers(1, 40),
+)
+def test_what_is_asked_together_stands_in_one_job(sizes, size, at_first, job_size):
+    crew, prompts = Noted(2), prompts_of([n for n in sizes for _ in range(size)])
+    rule = StoppingRule(lambda samples: 0 if len(samples[0]) else at_first, size)
+    found = Spread(crew, job_size=job_size).generate(prompts, Sampling(num_samples=9), rule)
+    assert [len(replies) for replies in found] == [at_first] * len(prompts)
+    # By what is wanted at first: nobody knows yet of how many there will be.
+    groups_each = max(1, job_size // (size * max(1, at_first)))
+    assert len(crew.jobs) == -(-len(sizes) // groups_each)
+    for job in crew.jobs:
+        assert len(job.items) <= groups_each * size
+        groups = [job.items[n : n + size] for n in range(0, len(job.items), size)]
+        assert all(group == tuple(range(group[0], group[0] + size)) for group in groups)
+        assert all(group[0] % size == 0 for group in groups)
+    assert sorted(item for job in crew.jobs for item in job.items) == list(range(len(prompts)))
 
 
 @given(sizes=lengths, num=st.integers(2, 7))

@@ -10,7 +10,7 @@ HEAVY = {"torch", "transformers", "accelerate", "peft", "pyarrow", "datasets", "
 
 @pytest.mark.parametrize(
     ("module", "absent"),
-    [("jurist.engines", HEAVY | {"httpx2", "httpcore2", "ray"}), ("jurist.engines.openai", HEAVY)],
+    [("jurist.engines", HEAVY | {"h11", "ray"}), ("jurist.engines.openai", HEAVY)],
     ids=["engines", "openai"],
 )
 def test_nothing_heavy_is_imported_before_it_is_needed(module: str, absent: set[str]):

@@ -12,7 +12,7 @@ from jurist.engines.openai import OpenAIEngine
 from jurist.engines.patience import Patience
 from jurist.engines.store import AnswerStore
 from jurist.errors import ConfigError, DataError, EngineError, JuristError, StoreError
-from jurist.types import Completion, Message, Sampling, user
+from jurist.types import Completion, Message, Sampling, StoppingRule, user
 
 NO_ANSWER = Completion(text="", finish_reason="error")
 
@@ -98,13 +98,30 @@ class TestRequest:
         assert len(ask(engine, num_samples=20)) == 20
         assert served.most_at_once == 3
 
-    def test_nothing_is_asked_after_enough(self, engine_for, loopback):
+    def test_nothing_is_asked_that_is_not_wanted(self, engine_for, loopback):
         engine, served = engine_for(lambda _: loopback.chat())
-        lists = engine.generate(
-            [user("a"), user("b")], Sampling(num_samples=9), lambda have: len(have) == 2
-        )
+        rule = StoppingRule(lambda samples: int(len(samples[0]) < 2))
+        lists = engine.generate([user("a"), user("b")], Sampling(num_samples=9), rule)
         assert [len(replies) for replies in lists] == [2, 2]
         assert len(served.requests) == 4
+
+    def test_what_is_wanted_at_once_goes_side_by_side_as_far_as_allowed(self, engine_for, loopback):
+        rule = StoppingRule(lambda samples: 0 if samples[0] else 5, 2)
+        engine, served = engine_for(lambda _: loopback.chat(), max_concurrency=3)
+        asked = [user(name) for name in "abcd"]
+        lists = engine.generate(asked, Sampling(num_samples=9), rule)
+        assert [len(replies) for replies in lists] == [5] * 4
+        # More than there are groups.
+        assert served.most_at_once == 3
+        assert len(served.requests) == 20
+
+    def test_what_a_rule_raises_ends_the_call(self, engine_for, loopback):
+        def more(samples) -> int:
+            raise RuntimeError("no opinion")
+
+        engine, _ = engine_for(lambda _: loopback.chat())
+        with pytest.raises(RuntimeError, match="no opinion"):
+            engine.generate([user("a"), user("b")], Sampling(), StoppingRule(more))
 
     def test_works_inside_a_running_event_loop(self, engine_for, loopback):
         engine, _ = engine_for(lambda _: loopback.chat("ok"))
@@ -113,6 +130,18 @@ class TestRequest:
             return ask(engine)
 
         assert asyncio.run(notebook())[0].text == "ok"
+
+    def test_runs_on_a_loop_of_its_own_whatever_the_program_has_chosen(
+        self, engine_for, loopback, monkeypatch
+    ):
+        engine, _ = engine_for(lambda _: loopback.chat("ok"))
+
+        def other() -> asyncio.AbstractEventLoop:
+            raise AssertionError("a loop that may lack what the engine needs")
+
+        monkeypatch.setattr(asyncio, "new_event_loop", other)
+        monkeypatch.setattr(asyncio.events, "new_event_loop", other)
+        assert ask(engine)[0].text == "ok"
 
 
 class TestKept:

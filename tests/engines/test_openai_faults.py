@@ -190,7 +190,10 @@ class TestFaults:
             ("nothing at all", "no whole reply within 0.4 s"),
             ("a byte at a time", "no whole reply within 0.4 s"),
             ("a page", "the reply is not JSON, it begins '<html></html>'"),
-            ("closed before a word", "RemoteProtocolError"),
+            ("closed before a word", "the server closed the connection without a reply"),
+            ("reset within the body", "ConnectionResetError"),
+            ("closed within the body", "not the HTTP that was expected"),
+            ("not http", "not the HTTP that was expected"),
         ],
     )
     def test_the_log_says_what_was_wrong(self, engine_for, fault, reason, caplog):

@@ -7,10 +7,11 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx2
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -62,9 +63,9 @@ def base_url(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
             assert server.poll() is None, log.read_text()
             assert time.monotonic() - began < STARTING_SECONDS, log.read_text()
             try:
-                if httpx2.get(f"http://127.0.0.1:{port}/health").status_code == 200:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/health"):
                     break
-            except httpx2.TransportError:
+            except (urllib.error.URLError, ConnectionError):
                 time.sleep(0.2)
         yield f"http://127.0.0.1:{port}/v1"
     finally:

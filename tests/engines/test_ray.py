@@ -10,7 +10,7 @@ import pytest
 
 from jurist.engines import Cached
 from jurist.errors import ConfigError, DataError, EngineError
-from jurist.types import Sampling, user
+from jurist.types import Sampling, StoppingRule, user
 
 PROMPTS = [user(f"prompt {number} " + "long " * (number % 7)) for number in range(20)]
 SAMPLING = Sampling(num_samples=3, max_tokens=10)
@@ -59,7 +59,9 @@ def test_neither_their_number_nor_the_cut_changes_an_answer(
         assert actors.generate(PROMPTS, SAMPLING) == alone.generate(PROMPTS, SAMPLING)
         texts = [["A", "B"]] * len(PROMPTS)
         assert actors.score(PROMPTS, texts) == alone.score(PROMPTS, texts)
-        early = actors.generate(PROMPTS, SAMPLING, lambda have: len(have) == 2)
+        rule = StoppingRule(lambda samples: int(len(samples[1]) < 2), 2)
+        early = actors.generate(PROMPTS, SAMPLING, rule)
+        assert early == alone.generate(PROMPTS, SAMPLING, rule)
         assert [len(replies) for replies in early] == [2] * len(PROMPTS)
         assert actors.fingerprint == alone.fingerprint
 

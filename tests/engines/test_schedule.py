@@ -67,41 +67,125 @@ def test_samples_of_a_prompt_that_was_stopped_are_in_flight_no_more():
     assert (schedule.rows, schedule.tokens) == (3, 34)
 
 
-class TestCaution:
-    def test_a_prompt_starts_no_more_than_twice_what_ended(self):
+class TestWanted:
+    def test_a_prompt_starts_what_is_wanted(self):
         num = 2 * LEAN_ROWS
-        schedule = plan([5] * num, [[1] * 8] * num, cautious=True)
+        schedule = plan([5] * num, [[1] * 8] * num)
+        for i in range(num):
+            schedule.want(i, 1)
         assert schedule.starts() == [Start(i, 0) for i in range(num)]
         for i in range(num):
             schedule.end(i, 0)
-        assert schedule.starts() == [Start(i, 1) for i in range(num)]
-        for i in range(num):
-            schedule.end(i, 1)
-        assert schedule.starts() == [Start(i, n) for i in range(num) for n in (2, 3)]
+            schedule.want(i, 3)
+        assert schedule.starts() == [Start(i, n) for i in range(num) for n in (1, 2)]
 
     def test_a_batch_that_is_nearly_empty_is_filled_with_one_more_of_each_in_turn(self):
-        schedule = plan([5] * 2, [[1] * 100] * 2, cautious=True)
-        starts = schedule.starts()
-        assert len(starts) == LEAN_ROWS
-        assert {prompt for prompt, _ in starts[: LEAN_ROWS // 2]} == {0, 1}
-        assert max(start.sample for start in starts) == LEAN_ROWS // 2 - 1
+        schedule = plan([5] * 2, [[1] * 100] * 2, lean_rows=10)
+        for i in range(2):
+            schedule.want(i, 2)
+        assert schedule.starts() == [
+            *[Start(0, 0), Start(0, 1), Start(1, 0), Start(1, 1)],
+            *[Start(i, n) for n in (2, 3, 4) for i in (0, 1)],
+        ]
+
+    def test_a_batch_is_not_filled_with_prompts_that_nothing_is_in_flight_of(self):
+        schedule = plan([5] * 2, [[1] * 100] * 2, lean_rows=4)
+        for i in range(2):
+            schedule.want(i, 2)
+        schedule.starts()
+        schedule.end(0, 0)
+        schedule.end(0, 1)
+        # The first prompt waits for what the rule makes of the second.
+        assert schedule.starts() == [Start(1, 2), Start(1, 3)]
+
+    def test_when_more_is_wanted_more_than_that_is_begun(self):
+        schedule = plan([5], [[1] * 12], lean_rows=0, ahead=3)
+        schedule.want(0, 2)
+        # The first time no more than is wanted.
+        assert schedule.starts() == [Start(0, 0), Start(0, 1)]
+        schedule.end(0, 0)
+        schedule.end(0, 1)
+        schedule.want(0, 4)
+        assert schedule.starts() == [Start(0, n) for n in range(2, 8)]
+        for n in range(2, 8):
+            schedule.end(0, n)
+        schedule.want(0, 8)
+        assert schedule.starts() == []
+        schedule.want(0, 10)
+        assert schedule.starts() == [Start(0, n) for n in range(8, 12)]
+
+    def test_one_of_which_nothing_is_wanted_now_is_held_until_it_is_stopped(self):
+        schedule = plan([5] * 2, [[1] * 8] * 2, lean_rows=0)
+        schedule.want(0, 1)
+        assert len(schedule.starts()) == 9
+        schedule.end(0, 0)
+        assert schedule.starts() == []
+        assert schedule.held(0)
+        schedule.want(0, 2)
+        schedule.end(1, 0)
+        assert schedule.starts() == [Start(0, 1)]
+        schedule.stop(0)
+        assert not schedule.held(0)
+        assert (schedule.rows, schedule.tokens) == (7, 12)
+
+    def test_one_that_was_stopped_before_it_started_never_does(self):
+        schedule = plan([5] * 2, [[1] * 2] * 2)
+        schedule.stop(0)
+        assert schedule.starts() == [Start(1, 0), Start(1, 1)]
+        assert (schedule.held(0), schedule.tokens) == (False, 7)
+
+
+class TestGroups:
+    def test_are_opened_together_the_longest_prompt_first(self):
+        groups = [range(2), range(2, 4)]
+        schedule = plan([5, 6, 2, 9], [[10]] * 4, max_tokens=35, groups=groups)
+        # 2 + 9 + 5 + 6 and two samples of each: the second group has no room beside the first.
+        assert schedule.starts() == [Start(2, 0), Start(3, 0)]
+        assert not schedule.held(0)
+        schedule.end(2, 0)
+        assert schedule.starts() == []
+        schedule.end(3, 0)
+        assert schedule.starts() == [Start(0, 0), Start(1, 0)]
+
+    def test_one_that_never_fits_is_decoded_sample_by_sample(self):
+        schedule = plan([50, 50], [[10], [10]], max_tokens=1, groups=[range(2)])
+        assert schedule.starts() == [Start(0, 0)]
+        assert schedule.starts() == []
+        schedule.end(0, 0)
+        assert schedule.starts() == [Start(1, 0)]
 
 
 @given(
     work=st.lists(
         st.tuples(st.integers(1, 30), st.lists(st.integers(1, 20), max_size=9)), max_size=12
     ),
+    size=st.integers(1, 3),
     max_tokens=st.integers(1, 120),
     max_rows=st.integers(1, 20),
-    cautious=st.booleans(),
+    lean_rows=st.integers(0, 20),
+    ahead=st.integers(1, 4),
+    at_first=st.integers(0, 4),
     seed=st.integers(0, 99),
 )
-def test_every_sample_runs_once_in_order_within_the_budget(
-    work, max_tokens, max_rows, cautious, seed
+def test_every_wanted_sample_runs_once_in_order_within_the_budget(
+    work, size, max_tokens, max_rows, lean_rows, ahead, at_first, seed
 ):
+    work = work[: len(work) // size * size]
     lengths, sizes = [length for length, _ in work], [row for _, row in work]
-    schedule = Schedule(lengths, sizes, max_tokens=max_tokens, max_rows=max_rows, cautious=cautious)
+    groups = [range(i, i + size) for i in range(0, len(work), size)]
+    schedule = Schedule(
+        lengths,
+        sizes,
+        max_tokens=max_tokens,
+        max_rows=max_rows,
+        groups=groups,
+        lean_rows=lean_rows,
+        ahead=ahead,
+    )
     chance = random.Random(seed)
+    wanted = [min(at_first, len(row)) for row in sizes]
+    for i, count in enumerate(wanted):
+        schedule.want(i, count)
     done: list[Start] = []
     flying: list[Start] = []
     stopped: set[int] = set()
@@ -118,11 +202,17 @@ def test_every_sample_runs_once_in_order_within_the_budget(
         one = flying.pop(chance.randrange(len(flying)))
         schedule.end(*one)
         done.append(one)
+        if chance.random() < 0.3:
+            i = chance.randrange(len(work))
+            wanted[i] = min(wanted[i] + 1, len(sizes[i]))
+            schedule.want(i, wanted[i])
         if chance.random() < 0.05:
             schedule.stop(one.prompt)
             stopped.add(one.prompt)
             flying = [other for other in flying if other.prompt != one.prompt]
     assert len(set(done)) == len(done)
-    for i, row in enumerate(sizes):
+    for i, count in enumerate(wanted):
+        ran = sorted(n for prompt, n in done if prompt == i)
         if i not in stopped:
-            assert sorted(n for prompt, n in done if prompt == i) == list(range(len(row)))
+            assert ran == list(range(len(ran)))
+            assert len(ran) >= count

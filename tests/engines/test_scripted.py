@@ -4,7 +4,7 @@ import pytest
 
 from jurist.engines import LogprobEngine, ScriptedEngine
 from jurist.errors import EngineError
-from jurist.types import Completion, Sampling, user
+from jurist.types import Completion, Sampling, StoppingRule, user
 
 PROMPT = user("one two three")
 
@@ -40,7 +40,7 @@ def test_a_completion_is_returned_as_the_script_made_it():
     assert ScriptedEngine(lambda *_: made).generate([PROMPT], Sampling(max_tokens=1)) == [[made]]
 
 
-def test_nothing_is_written_after_enough():
+def test_nothing_is_written_that_is_not_wanted():
     written: list[int] = []
 
     def reply(_: object, index: int) -> str:
@@ -48,9 +48,10 @@ def test_nothing_is_written_after_enough():
         return "x"
 
     engine = ScriptedEngine(reply)
-    (replies,) = engine.generate([PROMPT], Sampling(num_samples=9), lambda have: len(have) == 2)
-    assert len(replies) == 2
-    assert written == [0, 1]
+    rule = StoppingRule(lambda samples: 2 if len(samples[0]) < 4 else 0)
+    (replies,) = engine.generate([PROMPT], Sampling(num_samples=9), rule)
+    assert len(replies) == 4
+    assert written == [0, 1, 2, 3]
 
 
 def test_scores_are_those_of_the_script():

@@ -30,7 +30,7 @@ from jurist.engines.shared_prefix import SUPPORTED, SharedPrefixDecoder, support
 from jurist.engines.transformers import TransformersEngine
 from jurist.errors import DataError
 from jurist.models.chat import encode_prompt, encode_text
-from jurist.types import Conversation, Sampling, user
+from jurist.types import Conversation, Sampling, StoppingRule, user
 
 SHAPE = {
     "vocab_size": 262,
@@ -346,7 +346,7 @@ class TestCompletions:
         [[reply]] = engine.generate(PROMPTS[:1], Sampling(max_tokens=256 - size))
         assert reply.num_tokens <= 256 - size
 
-    def test_enough_drops_what_is_in_flight_of_its_prompt_and_nothing_else(
+    def test_what_is_in_flight_of_a_group_is_dropped_when_no_more_of_it_is_wanted(
         self, engine, monkeypatch
     ):
         sampling = Sampling(num_samples=8, max_tokens=20, seed=2)
@@ -359,14 +359,15 @@ class TestCompletions:
             rows.append((bool(ended), [p for wave in self._waves for p in wave.prompts]))
             return step(self, tokens)
 
-        def enough(completions) -> bool:
-            over = completions[0].text == whole[0][0].text
+        def more(samples) -> int:
+            (completions,) = samples
+            over = bool(completions) and completions[0].text == whole[0][0].text
             if over:
                 ended.append(len(completions))
-            return over
+            return 1 - over
 
         monkeypatch.setattr(SharedPrefixDecoder, "step", noting)
-        found = engine.generate(PROMPTS[:2], sampling, enough)
+        found = engine.generate(PROMPTS[:2], sampling, StoppingRule(more))
         assert ended == [1]
         assert [[c.text for c in row] for row in found] == [
             [c.text for c in row] for row in (whole[0][:1], whole[1])
@@ -376,18 +377,39 @@ class TestCompletions:
 
     @pytest.mark.parametrize("budget", [60, 300, 100_000])
     @pytest.mark.parametrize("name", ["llama", "gpt-neox"])
-    def test_what_is_enough_does_not_depend_on_the_budget(self, make_engine, name, budget):
+    def test_what_is_wanted_does_not_depend_on_the_budget(self, make_engine, name, budget):
         sampling = Sampling(num_samples=12, max_tokens=16, seed=3)
-        whole = make_engine(CONFIGS[name]).generate(PROMPTS, sampling)
+        asked = [*PROMPTS, PROMPTS[0]][: len(PROMPTS) // 2 * 2]
+        whole = make_engine(CONFIGS[name]).generate(asked, sampling)
 
-        def enough(completions) -> bool:
-            return sum(c.finish_reason == "stop" for c in completions) >= 3
+        def enough(samples) -> bool:
+            return sum(c.finish_reason == "stop" for have in samples for c in have) >= 6
 
         engine = make_engine(CONFIGS[name], max_batch_tokens=budget)
-        found = engine.generate(PROMPTS, sampling, enough)
-        for few, row in zip(found, whole, strict=True):
-            runs = (n for n in range(1, 13) if enough(row[:n]))
-            assert [c.text for c in few] == [c.text for c in row][: next(runs, 12)]
+        rule = StoppingRule(lambda samples: 1 - enough(samples), 2)
+        found = engine.generate(asked, sampling, rule)
+        for first in range(0, len(asked), 2):
+            group = whole[first : first + 2]
+            count = next((n for n in range(12) if enough([row[:n] for row in group])), 12)
+            for few, row in zip(found[first : first + 2], group, strict=True):
+                assert [c.text for c in few] == [c.text for c in row][:count]
+
+    @pytest.mark.parametrize("name", ["llama", "gpt-neox"])
+    def test_prompts_are_read_once_however_often_more_is_wanted(
+        self, make_engine, name, monkeypatch
+    ):
+        engine = make_engine(CONFIGS[name])
+        read = []
+        begin = type(engine._plan([], [])[1]).begin
+
+        def noting(self, prompts, rows, room):
+            read.extend(prompts)
+            return begin(self, prompts, rows, room)
+
+        monkeypatch.setattr(type(engine._plan([], [])[1]), "begin", noting)
+        rule = StoppingRule(lambda samples: 1, 2)
+        engine.generate(PROMPTS[:2] * 30, Sampling(num_samples=4, max_tokens=8), rule)
+        assert sorted(read) == list(range(60))
 
 
 class TestScore:

@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jurist.engines.local import Gathering
 from jurist.engines.schedule import Schedule, Start
 from jurist.engines.vllm import (
     LEAST_TEMPERATURE,
@@ -205,31 +204,6 @@ class TestRun:
         for _ in range(2):
             list(run(core, self.plan(1, 3), lambda _: ([1], None), names))
         assert next(names) == 6
-
-
-class TestGathering:
-    def reply(self, text: str) -> Completion:
-        return Completion(text=text, finish_reason="stop")
-
-    def test_samples_are_handed_on_in_the_order_of_their_indices(self):
-        seen: list[list[str]] = []
-
-        def enough(have: Sequence[Completion]) -> bool:
-            seen.append([reply.text for reply in have])
-            return len(have) == 2
-
-        gathering = Gathering(2, enough)
-        assert not gathering.add(0, 1, self.reply("b"))
-        assert not gathering.add(0, 2, self.reply("c"))
-        assert gathering.add(0, 0, self.reply("a"))
-        assert not gathering.add(1, 0, self.reply("d"))
-        assert seen == [["a"], ["a", "b"], ["d"]]
-        assert [[reply.text for reply in row] for row in gathering.found] == [["a", "b"], ["d"]]
-
-    def test_with_no_end_in_sight_it_takes_all(self):
-        gathering = Gathering(1, None)
-        assert not any(gathering.add(0, n, self.reply(str(n))) for n in (2, 0, 1))
-        assert [reply.text for reply in gathering.found[0]] == ["0", "1", "2"]
 
 
 SMOLLM2 = Path(__file__).parents[2] / "models" / "SmolLM2-135M-Instruct"

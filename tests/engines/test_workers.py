@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from collections import Counter
 from functools import partial
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from jurist.engines.crew import Spread
 from jurist.engines.workers import Processes, open_workers, share_of_threads
 from jurist.errors import ConfigError, DataError, EngineError
 from jurist.formats import Terse
-from jurist.types import Sampling, user
+from jurist.types import Sampling, StoppingRule, user
 from jurist.worlds import BASE, preferences
 
 PROMPTS = [user(f"prompt {number} " + "long " * (number % 7)) for number in range(40)]
@@ -70,26 +71,32 @@ def test_all_of_them_work(engines):
     assert all(text.endswith(" 1") for text in said)
 
 
-class TestEnough:
+class TestStoppingRule:
     def test_is_asked_here_of_the_samples_there(self, engines):
         asked = []
 
-        def enough(have) -> bool:
-            asked.append(os.getpid())
-            return len(have) == 2
+        def more(samples) -> int:
+            asked.append((os.getpid(), [len(have) for have in samples]))
+            return int(len(samples[0]) < 2)
 
         with open_workers(engines.scripted, 2, job_size=6) as workers:
-            lists = generated(workers, enough=enough)
+            lists = generated(workers, rule=StoppingRule(more, 2))
         assert [len(replies) for replies in lists] == [2] * len(PROMPTS)
-        assert set(asked) == {os.getpid()} and len(asked) == 2 * len(PROMPTS)
+        assert {pid for pid, _ in asked} == {os.getpid()}
+        # By each worker of each group; and once here, for the size of jobs.
+        counts = Counter(lengths[0] for _, lengths in asked)
+        assert counts == {0: len(PROMPTS) // 2 + 1, 1: len(PROMPTS) // 2, 2: len(PROMPTS) // 2}
+        assert all(one == other for _, (one, other) in asked)
 
     def test_what_it_raises_ends_the_call_and_the_next_is_answered(self, engines):
-        def enough(have) -> bool:
-            raise RuntimeError("no opinion")
+        def more(samples) -> int:
+            if samples[0]:
+                raise RuntimeError("no opinion")
+            return 1
 
         with open_workers(engines.scripted, 2, job_size=6) as workers:
             with pytest.raises(RuntimeError, match="no opinion"):
-                generated(workers, enough=enough)
+                generated(workers, rule=StoppingRule(more))
             assert generated(workers) == generated(engines.scripted())
 
 

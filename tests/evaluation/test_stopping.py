@@ -35,6 +35,15 @@ class Dice:
         span = range(first_index, first_index + num_samples)
         return [[self._reading(comparison, index) for index in span] for comparison in comparisons]
 
+    def sample_groups(self, groups, more):
+        found = []
+        for group in groups:
+            whole, num = self(group), 0
+            while num < self.num_samples and (count := more([one[:num] for one in whole])):
+                num = min(num + count, self.num_samples)
+            found.append([one[:num] for one in whole])
+        return found
+
     def __call__(self, comparisons: Sequence[Comparison]) -> list[list[Judgement]]:
         return self.sample(comparisons, first_index=0, num_samples=self.num_samples)
 

@@ -58,9 +58,9 @@ def test_the_whole_job_runs_and_a_second_time_does_nothing(folder, tmp_path, mon
     asked = Counter()
     generate = TransformersEngine.generate
 
-    def counting(engine, prompts, sampling, enough=None):
+    def counting(engine, prompts, sampling, rule=None):
         asked[sampling.num_samples, sampling.temperature] += len(prompts)
-        return generate(engine, prompts, sampling, enough)
+        return generate(engine, prompts, sampling, rule)
 
     monkeypatch.setattr(TransformersEngine, "generate", counting)
     example.main()

@@ -1,7 +1,7 @@
 """A judge whose votes are written down beforehand, for everything that stops or spreads votes."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import pytest
@@ -34,6 +34,19 @@ class Recorded:
             ][first_index : first_index + num_samples]
             for comparison in comparisons
         ]
+
+    def sample_groups(
+        self,
+        groups: Sequence[Sequence[Comparison]],
+        more: Callable[[Sequence[Sequence[Judgement]]], int],
+    ) -> list[list[list[Judgement]]]:
+        found: list[list[list[Judgement]]] = []
+        for group in groups:
+            whole, num = self(group), 0
+            while num < self.num_samples and (count := more([one[:num] for one in whole])):
+                num = min(num + count, self.num_samples)
+            found.append([one[:num] for one in whole])
+        return found
 
     def __call__(self, comparisons: Sequence[Comparison]) -> list[list[Judgement]]:
         return self.sample(comparisons, first_index=0, num_samples=self.num_samples)

@@ -23,11 +23,11 @@ from jurist.types import (
     Comparison,
     Completion,
     Conversation,
-    Enough,
     Failure,
     FinishReason,
     Judgement,
     Sampling,
+    StoppingRule,
     Verdict,
     user,
 )
@@ -46,7 +46,7 @@ class Reader:
         self.calls: list[int] = []
 
     def generate(
-        self, prompts: Sequence[Conversation], sampling: Sampling, enough: Enough | None = None
+        self, prompts: Sequence[Conversation], sampling: Sampling, rule: StoppingRule | None = None
     ) -> list[list[Completion]]:
         self.calls.append(len(prompts))
         return [
@@ -181,7 +181,7 @@ def test_a_pairwise_judge_asks_in_its_format_and_with_its_sampling(form):
         fingerprint = "recorder"
         seen: list[object]
 
-        def generate(self, prompts, sampling, enough=None):
+        def generate(self, prompts, sampling, rule=None):
             self.seen = [list(prompts), sampling]
             return [[Completion(text="[[B]]", finish_reason="stop")] for _ in prompts]
 
@@ -195,7 +195,7 @@ def test_an_engine_that_loses_a_prompt_is_caught():
     class Loser:
         fingerprint = "loser"
 
-        def generate(self, prompts, sampling, enough=None):
+        def generate(self, prompts, sampling, rule=None):
             return []
 
         def score(self, prompts, continuations):

@@ -19,7 +19,7 @@ class Author:
         self.script = script
         self.prompts = []
 
-    def generate(self, prompts, sampling, enough=None):
+    def generate(self, prompts, sampling, rule=None):
         self.prompts += prompts
         return [
             [

@@ -13,6 +13,7 @@ from jurist.rationales import (
     PairRow,
     SupervisedRow,
     Trace,
+    joined,
     right_and_wrong,
     right_traces,
     sample_traces,
@@ -21,10 +22,10 @@ from jurist.rationales import (
 from jurist.types import (
     Completion,
     Conversation,
-    Enough,
     Failure,
     Preference,
     Sampling,
+    StoppingRule,
     Verdict,
     user,
 )
@@ -53,7 +54,7 @@ class Erratic:
         self.calls: list[tuple[list[Conversation], Sampling]] = []
 
     def generate(
-        self, prompts: Sequence[Conversation], sampling: Sampling, enough: Enough | None = None
+        self, prompts: Sequence[Conversation], sampling: Sampling, rule: StoppingRule | None = None
     ) -> list[list[Completion]]:
         self.calls.append((list(prompts), sampling))
         return [
@@ -182,7 +183,7 @@ def test_a_supervised_row_always_ends_in_its_label_and_answers_its_prompt():
         )
 
 
-@pytest.mark.parametrize("unparseable", ["skip", "wrong"])
+@pytest.mark.parametrize("unparseable", ["skip", "wrong", "only"])
 def test_chosen_ends_in_the_label_and_rejected_never_does(unparseable):
     rows = right_and_wrong(SAMPLED.traces, per_prompt=3, seed=0, unparseable=unparseable).rows
     assert rows
@@ -191,8 +192,34 @@ def test_chosen_ends_in_the_label_and_rejected_never_does(unparseable):
         assert FORM.parse(said(row.chosen)) is row.label
         outcome = FORM.parse(said(row.rejected))
         outcomes.add("swapped" if outcome is row.label.swapped() else outcome)
-    expected = {"swapped"} if unparseable == "skip" else {"swapped", Failure.UNPARSEABLE}
-    assert outcomes == expected
+    expected = {
+        "skip": {"swapped"},
+        "wrong": {"swapped", Failure.UNPARSEABLE},
+        "only": {Failure.UNPARSEABLE},
+    }
+    assert outcomes == expected[unparseable]
+
+
+def test_selections_are_joined_without_repeating_a_row():
+    own = right_and_wrong(SAMPLED.traces, per_prompt=2, seed=0)
+    more = right_and_wrong(SAMPLED.traces, per_prompt=3, seed=0)
+    both = joined({"own": own, "more": more})
+    assert both.rows[: len(own.rows)] == own.rows
+    assert set(both.rows) == set(own.rows) | set(more.rows)
+    assert len(both.rows) == len(set(both.rows)) == both.counts["rows"]
+    assert both.counts["repeated"] == len(own.rows) + len(more.rows) - len(both.rows) > 0
+    assert both.counts["own/rows"] == own.counts["rows"]
+    assert both.counts["more/traces"] == len(SAMPLED.traces)
+
+
+def test_no_rows_are_refused_unless_others_are_to_be_added():
+    right = [trace for trace in SAMPLED.traces if trace.right]
+    none = right_and_wrong(right, per_prompt=1, seed=0, none_is_fine=True)
+    assert none.rows == []
+    with pytest.raises(ConfigError, match="no training rows"):
+        right_and_wrong(right, per_prompt=1, seed=0)
+    with pytest.raises(ConfigError, match="no training rows"):
+        joined({"none": none})
 
 
 def test_no_cut_refused_or_failed_trace_becomes_a_row():

@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 from jurist.cli import COMMANDS
 from jurist.errors import ConfigError
 from jurist.recipes.bradley_terry import BradleyTerryConfig
+from jurist.recipes.con_j import ConJConfig
 from jurist.recipes.evaluate import EvaluateConfig
 from jurist.recipes.genrm import GenRMConfig
 from jurist.recipes.judge import JudgeFileConfig
 from jurist.recipes.label import LabelConfig
 from jurist.recipes.open_judge import JudgeConfig, VotingConfig
 from jurist.recipes.pair_rm import PairRMConfig
+from jurist.recipes.paper import PaperConfig
 from jurist.recipes.pools import PoolsConfig
 from jurist.recipes.quickstart import QuickstartConfig
 from jurist.recipes.rerun import RECIPES
@@ -27,6 +29,7 @@ from jurist.recipes.star import StarConfig
 from jurist.recipes.star_dpo import StarDPOConfig
 from jurist.recipes.star_rationalizer import StarRationalizerConfig
 from jurist.recipes.star_sft import StarSFTConfig
+from jurist.recipes.suites import SuitesConfig
 from jurist.training.config import PairLossConfig, TrainingConfig
 
 OUTPUT = Path("runs/there")
@@ -88,6 +91,7 @@ CONFIGS = {
         loss=pair_loss,
         reference=st.sampled_from(["previous", "base"]),
     ),
+    "con-j": st.builds(ConJConfig, model=words, output=paths, data=data, star=star),
     "star-rationalizer": st.builds(
         StarRationalizerConfig,
         model=words,
@@ -97,6 +101,7 @@ CONFIGS = {
         loss=pair_loss,
         objective=st.sampled_from(["sft", "pairs"]),
     ),
+    "paper": st.builds(PaperConfig, output=paths, model=words, author=words),
     "judge": st.builds(JudgeFileConfig, judge=judge, pairs=words, output=paths),
     "label": st.builds(
         LabelConfig,
@@ -126,6 +131,16 @@ CONFIGS = {
         output=paths,
         baseline=st.none() | st.just(Path("runs/other")),
         max_failure_rate=st.floats(0.0, 1.0),
+    ),
+    "suites": st.builds(
+        SuitesConfig,
+        judge=judge,
+        data=paths,
+        output=paths,
+        hub_cache=st.booleans(),
+        only=st.lists(st.sampled_from(["rewardbench", "rm-bench"]), max_size=2).map(tuple),
+        limit=st.none() | st.integers(1, 100),
+        skip_bad=st.booleans(),
     ),
 }
 

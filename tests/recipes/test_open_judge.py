@@ -150,7 +150,7 @@ class SamplesOnly:
 
     fingerprint = "samples only"
 
-    def generate(self, prompts, sampling, enough=None):
+    def generate(self, prompts, sampling, rule=None):
         raise AssertionError("not asked")
 
 
@@ -189,7 +189,7 @@ def test_a_scalar_model_is_asked_in_no_format(tmp_path):
     (tmp_path / "jurist.json").write_text('{"kind": "scalar"}')
     config = JudgeConfig(model=str(tmp_path), format="pairwise")
     with (
-        pytest.raises(ConfigError, match="a scalar reward model has no format"),
+        pytest.raises(ConfigError, match="read as it was trained, not asked in a format"),
         open_with(config, tmp_path),
     ):
         pass
@@ -217,3 +217,30 @@ def test_without_vllm_the_way_to_get_it_is_said(tmp_path):
         open_judge(JudgeConfig(model=str(BASE), engine="vllm"), seed=0, store=tmp_path / "s"),
     ):
         pass
+
+
+def test_averaged_verdicts_are_those_of_the_same_readings_with_their_probabilities(tmp_path):
+    shown = [pair.shown(0).comparison for pair in preferences("in_distribution", "test", 3, seed=0)]
+    found = {}
+    for verdicts in ("counted", "averaged"):
+        voting = VotingConfig(votes=3, max_tokens=64, verdicts=verdicts)
+        config = JudgeConfig(model=str(BASE), voting=voting)
+        with open_judge(config, seed=0, store=tmp_path / "store") as opened:
+            found[verdicts] = opened.judge(shown)
+    for counted, averaged in zip(found["counted"], found["averaged"], strict=True):
+        assert [one.text for one in averaged] == [one.text for one in counted]
+        assert [one.outcome for one in averaged] == [one.outcome for one in counted]
+        assert all(0 < one.probability < 1 for one in averaged if isinstance(one.outcome, Verdict))
+        # The conclusion names the letter, so what was written is nearly always the likelier one.
+        agreeing = [
+            (one.probability > 0.5) == (one.outcome is Verdict.FIRST)
+            for one in averaged
+            if isinstance(one.outcome, Verdict)
+        ]
+        assert sum(agreeing) >= len(agreeing) - 1
+
+
+@pytest.mark.parametrize("stop", [{"stop_at": 0.01}, {"mean_votes": 4.0}])
+def test_averaged_verdicts_have_no_majority_to_stop_by(stop):
+    with pytest.raises(ConfigError, match="--verdicts averaged has no majority"):
+        VotingConfig(verdicts="averaged", **stop)

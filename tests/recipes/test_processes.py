@@ -129,7 +129,7 @@ def test_settings_that_would_do_nothing_are_refused(tmp_path):
         (tmp_path / "jurist.json").write_text('{"kind": "scalar"}')
         config = JudgeConfig(model=str(tmp_path), processes=processes)
         with (
-            pytest.raises(ConfigError, match="scalar reward model runs in this process"),
+            pytest.raises(ConfigError, match="a reward model with a head runs in this process"),
             open_with(config, tmp_path),
         ):
             pass

@@ -8,88 +8,42 @@ r"""Column layouts that preferences are published in, and the way from each to a
 | ultrafeedback-binarized | chosen, rejected, score_chosen, score_rejected; prompt |
 | rewardbench | prompt, chosen, rejected, subset |
 
-Every layout also reads id, source, category and group if they are there, and the group in meta;
-jurist and trl read the margin in meta too. Texts are taken as they stand; nothing is stripped but
-the marks of a transcript.
+The layouts of `jurist.data.benchmarks` and `jurist.data.feedback` have columns that no other layout
+has. Every layout also reads id, source, category and group if they are there and the layout has no
+other use for them, and the group in meta; jurist and trl read the margin in meta too. Texts are
+taken as they stand; nothing is stripped but the marks of a transcript.
 """
 
-import re
 from collections.abc import Callable, Mapping
-from enum import StrEnum
-from pathlib import PurePath
-from typing import NamedTuple, cast
+from typing import cast
 
+from jurist.data.benchmarks import BENCHMARKS
 from jurist.data.cells import flag_of, kind, name_of, number_of, required, short, text_of
 from jurist.data.check import fault
+from jurist.data.feedback import FEEDBACK
+from jurist.data.layouts import ABOUT, Layout, Pair, Place, Published
 from jurist.data.lines import Columns
 from jurist.data.overlap import normalised_prompt
 from jurist.data.turns import ROLE_MARK, messages, parted, parted_row, prompt_of, transcript
 from jurist.digest import digest
-from jurist.errors import ConfigError, DataError
+from jurist.errors import DataError
 from jurist.types import Conversation, Preference
 
+PUBLISHED: tuple[Published, ...] = (*BENCHMARKS, *FEEDBACK)
+"""The layouts that their columns give away."""
 
-class Layout(StrEnum):
-    """A way that published preferences lay out their columns."""
-
-    JURIST = "jurist"
-    TRL = "trl"
-    HH_RLHF = "hh-rlhf"
-    ULTRAFEEDBACK_BINARIZED = "ultrafeedback-binarized"
-    REWARDBENCH = "rewardbench"
-
-
-AUTO = "auto"
-"""Says that the layout is to be recognised from the columns."""
-
-_ABOUT = frozenset({"id", "source", "category", "group", "meta"})
 _PAIR = frozenset({"prompt", "chosen", "rejected", "tie", "margin"})
 _UNMEASURED = frozenset({"prompt", "response_a", "response_b", "label_source", "licence"})
 
 READ: Mapping[Layout, frozenset[str]] = {
-    Layout.JURIST: _ABOUT | _PAIR | {"response_a", "response_b"},
-    Layout.TRL: _ABOUT | _PAIR,
-    Layout.HH_RLHF: _ABOUT | {"chosen", "rejected"},
-    Layout.ULTRAFEEDBACK_BINARIZED: _ABOUT
+    Layout.JURIST: ABOUT | _PAIR | {"response_a", "response_b"},
+    Layout.TRL: ABOUT | _PAIR,
+    Layout.HH_RLHF: ABOUT | {"chosen", "rejected"},
+    Layout.ULTRAFEEDBACK_BINARIZED: ABOUT
     | {"prompt", "chosen", "rejected", "score_chosen", "score_rejected"},
-    Layout.REWARDBENCH: _ABOUT | {"prompt", "chosen", "rejected", "subset"},
-}
+    Layout.REWARDBENCH: ABOUT | {"prompt", "chosen", "rejected", "subset"},
+} | {one.layout: one.about | one.marks | one.extra for one in PUBLISHED}
 """The columns that each layout reads; any other column of a row is left alone."""
-
-
-class Place(NamedTuple):
-    """Where a row stands: what it is named after if it does not say."""
-
-    stem: str
-    """Name of the file or data set, without folder and suffix."""
-
-    number: int
-    """Line or row, counted from 1."""
-
-
-def layout_named(name: str) -> Layout | None:
-    """The layout of a name, or None for "auto".
-
-    Raises:
-        ConfigError: If there is no such layout.
-    """
-    if name == AUTO:
-        return None
-    if name not in set(Layout):
-        known = ", ".join((AUTO, *Layout))
-        raise ConfigError(f"expected --layout to be one of {known}, found {name!r}")
-    return Layout(name)
-
-
-def stem(name: str) -> str:
-    """The name of a file or data set without its folder and its suffixes.
-
-    Example:
-        >>> stem("data/hh_rlhf.jsonl.gz"), stem("owner/v1.5")
-        ('hh_rlhf', 'v1.5')
-    """
-    base = PurePath(name).name
-    return re.sub(r"(\.(jsonl|json))?(\.(gz|jsonl|json|parquet))$", "", base) or base
 
 
 # Recognising
@@ -103,6 +57,15 @@ def candidates(columns: Columns) -> list[Layout]:
         would come to different preferences.
     """
     have = {name for name, value in columns.items() if value is not None}
+    published = [one for one in PUBLISHED if one.marks <= have]
+    found = list(dict.fromkeys(one.layout for one in published))
+    if not any({"chosen", "rejected"} <= one.marks for one in published):
+        found += _general(columns, have)
+    return found
+
+
+def _general(columns: Columns, have: set[str]) -> list[Layout]:
+    """The layouts of pairs that share the columns chosen and rejected."""
     if {"prompt", "response_a", "response_b"} <= have:
         return [Layout.JURIST]
     if not {"chosen", "rejected"} <= have:
@@ -147,31 +110,26 @@ def preference(columns: Columns, layout: Layout, place: Place) -> Preference:
     """
     pair = _READERS[layout](columns)
     meta = columns.get("meta")
-    about: Mapping[str, object] = cast(Columns, meta) if isinstance(meta, dict) else {}
+    inside: Mapping[str, object] = cast(Columns, meta) if isinstance(meta, dict) else {}
     if meta is not None and not isinstance(meta, dict):
         raise DataError(f"expected 'meta' to be an object, found {kind(meta)}")
-    if layout is Layout.REWARDBENCH:
-        category = name_of(columns, "subset")
-    else:
-        category = name_of(columns, "category")
-    group = (
-        name_of(columns, "group") if columns.get("group") is not None else name_of(about, "group")
-    )
+    about = {name: columns.get(name) for name in _ABOUT_OF.get(layout, ABOUT)}
     margin = pair.margin
     if margin is None and layout in (Layout.JURIST, Layout.TRL):
-        where = columns if columns.get("margin") is not None else about
+        where = columns if columns.get("margin") is not None else inside
         margin = number_of(where, "margin")
-    identity = name_of(columns, "id")
-    source = name_of(columns, "source")
+    group = pair.group
+    if group is None:
+        group = name_of(about if about.get("group") is not None else inside, "group")
     read = Preference(
-        id=f"{place.stem}-{place.number}" if identity is None else identity,
+        id=_first(pair.id, name_of(about, "id"), place.name),
         prompt=pair.prompt,
         chosen=pair.chosen,
         rejected=pair.rejected,
         tie=pair.tie,
         margin=margin,
-        category=category or "",
-        source=place.stem if source is None else source,
+        category=_first(pair.category, name_of(about, "category"), ""),
+        source=_first(pair.source, name_of(about, "source"), place.stem),
         group=prompt_group(pair.prompt) if group is None else group,
     )
     if wrong := fault(read):
@@ -179,32 +137,28 @@ def preference(columns: Columns, layout: Layout, place: Place) -> Preference:
     return read
 
 
+def _first(*names: str | None) -> str:
+    return next(name for name in names if name is not None)
+
+
 def prompt_group(prompt: Conversation) -> str:
     """The group of a row that names none: a digest of its normalised prompt, 16 digits long."""
     return digest(normalised_prompt(prompt))[:16]
 
 
-class _Pair(NamedTuple):
-    prompt: Conversation
-    chosen: str
-    rejected: str
-    tie: bool = False
-    margin: float | None = None
-
-
-def _jurist(columns: Columns) -> _Pair:
+def _jurist(columns: Columns) -> Pair:
     if "response_a" in columns or "response_b" in columns:
         return _tied(columns)
     prompt = prompt_of(required(columns, "prompt"))
     chosen, rejected = (text_of(columns, name) for name in ("chosen", "rejected"))
-    return _Pair(prompt, chosen, rejected, flag_of(columns, "tie"))
+    return Pair(prompt, chosen, rejected, flag_of(columns, "tie"))
 
 
-def _tied(columns: Columns) -> _Pair:
+def _tied(columns: Columns) -> Pair:
     labels = [name for name in ("chosen", "rejected") if columns.get(name) is not None]
     if columns.get("tie") is None:
         # A label under a name unknown here would be taken for a tie.
-        labels += sorted(set(columns) - _UNMEASURED - _ABOUT - {"margin", "chosen", "rejected"})
+        labels += sorted(set(columns) - _UNMEASURED - ABOUT - {"margin", "chosen", "rejected"})
     elif not flag_of(columns, "tie"):
         labels.append("tie")
     if labels:
@@ -214,22 +168,22 @@ def _tied(columns: Columns) -> _Pair:
             f"'rejected', or give 'tie': true"
         )
     prompt = prompt_of(required(columns, "prompt"))
-    return _Pair(prompt, text_of(columns, "response_a"), text_of(columns, "response_b"), tie=True)
+    return Pair(prompt, text_of(columns, "response_a"), text_of(columns, "response_b"), tie=True)
 
 
-def _trl(columns: Columns) -> _Pair:
+def _trl(columns: Columns) -> Pair:
     """TRL's preference type: standard or conversational, explicit or implicit prompt."""
     prompt, chosen, rejected = parted_row(columns)
-    return _Pair(prompt, chosen, rejected, flag_of(columns, "tie"))
+    return Pair(prompt, chosen, rejected, flag_of(columns, "tie"))
 
 
-def _hh_rlhf(columns: Columns) -> _Pair:
+def _hh_rlhf(columns: Columns) -> Pair:
     """Transcripts of Bai et al. (2022), which differ in the assistant's last turn only."""
     chosen, rejected = (transcript(columns, name) for name in ("chosen", "rejected"))
-    return _Pair(*parted(chosen, rejected))
+    return Pair(*parted(chosen, rejected))
 
 
-def _ultrafeedback(columns: Columns) -> _Pair:
+def _ultrafeedback(columns: Columns) -> Pair:
     """UltraFeedback with one better and one other response of each prompt, and their scores."""
     score_chosen, score_rejected = (
         number_of(columns, name) for name in ("score_chosen", "score_rejected")
@@ -260,19 +214,27 @@ def _ultrafeedback(columns: Columns) -> _Pair:
     else:
         prompt, chosen, rejected = parted_row(columns)
     margin = score_chosen - score_rejected
-    return _Pair(prompt, chosen, rejected, tie=margin == 0.0, margin=margin)
+    return Pair(prompt, chosen, rejected, tie=margin == 0.0, margin=margin)
 
 
-def _rewardbench(columns: Columns) -> _Pair:
+def _rewardbench(columns: Columns) -> Pair:
     required(columns, "subset")
     prompt = prompt_of(required(columns, "prompt"))
-    return _Pair(prompt, text_of(columns, "chosen"), text_of(columns, "rejected"))
+    return Pair(
+        prompt,
+        text_of(columns, "chosen"),
+        text_of(columns, "rejected"),
+        # The column "category", if there is one, is somebody else's.
+        category=name_of(columns, "subset"),
+    )
 
 
-_READERS: Mapping[Layout, Callable[[Columns], _Pair]] = {
+_READERS: Mapping[Layout, Callable[[Columns], Pair]] = {
     Layout.JURIST: _jurist,
     Layout.TRL: _trl,
     Layout.HH_RLHF: _hh_rlhf,
     Layout.ULTRAFEEDBACK_BINARIZED: _ultrafeedback,
     Layout.REWARDBENCH: _rewardbench,
-}
+} | {one.layout: one.read for one in PUBLISHED}
+
+_ABOUT_OF = {one.layout: one.about for one in PUBLISHED}

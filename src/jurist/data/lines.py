@@ -35,7 +35,7 @@ class Row(NamedTuple):
     """One row of a file, good or bad."""
 
     number: int
-    """Line of the file, or row of a table, counted from 1."""
+    """Line of the file, or row of a table or item of an array, counted from 1."""
 
     columns: Columns | None
     """What the row holds, or None if it could not be read."""
@@ -45,6 +45,18 @@ class Row(NamedTuple):
 
     raw: bytes | None = None
     """The line as it stands in the file, or None for the row of a table."""
+
+    part: int = 0
+    """Which of several pairs that one row makes, counted from 1; 0 if it makes one or none."""
+
+    line: int | None = None
+    """Where an item of an array begins, several of which may stand on one line. None for others,
+    whose number is all there is to say."""
+
+    @property
+    def where(self) -> str:
+        """Where the row stands in its file, as an error says it."""
+        return str(self.number) if self.line is None else f"{self.line}: item {self.number}"
 
 
 def json_rows(path: Path, *, max_line_bytes: int = MAX_LINE_BYTES) -> Iterator[Row]:
@@ -159,16 +171,27 @@ def _constant(name: str) -> NoReturn:
     raise _RefusedValueError(f"expected JSON, found {name}, which JSON has no word for")
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant)
+DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant)
+"""Decodes JSON as strictly as every file of data is read."""
+
+
+def lone_surrogate(value: object, raw: bytes) -> str | None:
+    """Why a decoded value cannot be used: half of a surrogate pair in it. None if there is none."""
+    if _ESCAPED_SURROGATE.search(raw):
+        try:
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+        except UnicodeEncodeError as error:
+            return _reason(error, raw)
+    return None
 
 
 def _row(number: int, line: bytes) -> Row:
     try:
-        value: object = _DECODER.decode(line.decode("utf-8"))
-        if _ESCAPED_SURROGATE.search(line):
-            json.dumps(value, ensure_ascii=False).encode("utf-8")
+        value: object = DECODER.decode(line.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         return Row(number, None, _reason(error, line), line)
+    if reason := lone_surrogate(value, line):
+        return Row(number, None, reason, line)
     if not isinstance(value, dict):
         found = type(value).__name__ if value is not None else "null"
         return Row(number, None, f"expected a JSON object, found {found}", line)

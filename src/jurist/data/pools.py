@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import cast
 
 from jurist.data.cells import kind, name_of, required, short, text_of
-from jurist.data.columns import prompt_group, stem
+from jurist.data.columns import prompt_group
+from jurist.data.layouts import stem
 from jurist.data.lines import Columns, json_rows
 from jurist.data.turns import prompt_of
 from jurist.errors import DataError

@@ -4,23 +4,23 @@ A row that is not a preference is never guessed at: it is refused with its file 
 the caller says where to, set aside in a file of rejects.
 """
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from jurist.data.columns import READ, Layout, Place, candidates, layout_named, preference, stem
+from jurist.data.arrays import array_rows, is_array
+from jurist.data.columns import READ, candidates, preference
+from jurist.data.feedback import unfolded
+from jurist.data.layouts import Layout, Place, layout_named, stem
 from jurist.data.lines import Columns, Row, json_rows
+from jurist.data.offences import Offences
 from jurist.data.tables import dataset_rows, is_saved_dataset, may_be_hub_id, parquet_rows
 from jurist.errors import ConfigError, DataError
-from jurist.storage import write_bytes
 from jurist.types import Conversation, Preference
 
 SUFFIXES = (".jsonl", ".json", ".jsonl.gz", ".json.gz", ".parquet")
 """What the name of a file of preferences ends in."""
-
-_NUM_OFFENCES_SHOWN = 5
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,7 +32,8 @@ class SourceFile:
     """None if none of its rows was good enough to tell."""
 
     num_rows: int
-    """Rows in it, bad ones too; blank lines are no rows."""
+    """Rows in it, bad ones too; blank lines are no rows. Of a layout whose rows are not pairs, the
+    pairs that they make."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -113,23 +114,20 @@ def read_preferences(
     tables, ignored = _tables(source, split)
     if skip_bad is not None:
         _refuse_rejects_among(source, skip_bad)
-    reading = _Reading(wanted, setting_aside=skip_bad is not None)
+    reading = _Reading(wanted, Offences(skip_bad))
     for table in tables:
         reading.read(table)
-    if reading.num_offences and skip_bad is None:
-        raise DataError(reading.complaint())
-    if skip_bad is not None:
-        write_bytes(skip_bad, b"".join(offence.line() for offence in reading.offences))
+    reading.offences.settle()
     if not reading.preferences:
         raise DataError(
-            f"{source}: expected preferences, found bad rows only: {reading.complaint()}"
+            f"{source}: expected preferences, found bad rows only: {reading.offences.complaint()}"
         )
     return PreferenceSet(
         preferences=list(reading.preferences.values()),
         files=tuple(reading.files),
         ignored=ignored,
         unread=tuple(sorted(reading.unread)),
-        num_rejected=reading.num_offences,
+        num_rejected=reading.offences.num,
         num_deduplicated=reading.num_deduplicated,
         num_repeated=reading.num_repeated,
     )
@@ -173,8 +171,14 @@ def _tables(source: str | Path, split: str | None) -> tuple[Iterator[_Table], tu
 
 
 def _file(path: Path) -> _Table:
-    rows = parquet_rows(path) if path.suffix == ".parquet" else json_rows(path)
-    return _Table(str(path), stem(path.name), rows)
+    return _Table(str(path), stem(path.name), file_rows(path))
+
+
+def file_rows(path: Path) -> Iterator[Row]:
+    """The rows of a file: Parquet, a JSON array, or JSON Lines."""
+    if path.suffix == ".parquet":
+        return parquet_rows(path)
+    return array_rows(path) if is_array(path) else json_rows(path)
 
 
 def _refuse_split(source: str | Path, split: str | None) -> None:
@@ -194,42 +198,17 @@ def _refuse_rejects_among(source: str | Path, rejects: Path) -> None:
         )
 
 
-class _Offence(NamedTuple):
-    name: str
-    row: Row
-    reason: str
-
-    def __str__(self) -> str:
-        return f"{self.name}:{self.row.number}: {self.reason}"
-
-    def line(self) -> bytes:
-        """The offence as a line of the file of rejects."""
-        if self.row.raw is None:
-            text = json.dumps(self.row.columns, ensure_ascii=False, default=repr)
-        else:
-            text = self.row.raw.decode("utf-8", "backslashreplace").rstrip("\r\n")
-        entry = {
-            "file": self.name,
-            "line": self.row.number,
-            "reason": self.reason,
-            "row": text,
-        }
-        return json.dumps(entry).encode("ascii") + b"\n"
-
-
 class _Reading:
     """What has been read so far, from one file after another."""
 
-    def __init__(self, layout: Layout | None, *, setting_aside: bool) -> None:
+    def __init__(self, layout: Layout | None, offences: Offences) -> None:
         self.layout = layout
-        self.setting_aside = setting_aside
+        self.offences = offences
         self.preferences: dict[str, Preference] = {}
         self.places: dict[str, str] = {}
         self.contents: set[tuple[Conversation, str, str]] = set()
         self.files: list[SourceFile] = []
         self.unread: set[str] = set()
-        self.offences: list[_Offence] = []
-        self.num_offences = 0
         self.num_deduplicated = 0
         self.num_repeated = 0
 
@@ -237,21 +216,21 @@ class _Reading:
         """Read one file to its end, keeping what is good of it and noting what is bad."""
         layout = self.layout
         num_rows = 0
-        for row in table.rows:
+        for row in unfolded(table.rows, self.layout):
             num_rows += 1
             if row.columns is None:
-                self.offend(_Offence(table.name, row, row.reason))
+                self.offences.add(table.name, row, row.reason)
                 continue
             try:
                 if self.layout is None:
                     layout = _recognised(row, layout, table.name)
                 assert layout is not None
-                one = preference(row.columns, layout, Place(table.stem, row.number))
-                self.keep(one, f"{table.name}:{row.number}")
+                one = preference(row.columns, layout, Place(table.stem, row.number, row.part))
+                self.keep(one, f"{table.name}:{row.where}")
             except _AmbiguousLayoutError:
                 raise
             except DataError as error:
-                self.offend(_Offence(table.name, row, str(error)))
+                self.offences.add(table.name, row, str(error))
                 continue
             self.unread |= row.columns.keys() - READ[layout]
         if num_rows == 0:
@@ -276,26 +255,6 @@ class _Reading:
         self.preferences[one.id] = one
         self.places[one.id] = place
 
-    def offend(self, offence: _Offence) -> None:
-        """Count a bad row, and keep it if it is to be shown or set aside."""
-        self.num_offences += 1
-        if self.setting_aside or self.num_offences <= _NUM_OFFENCES_SHOWN:
-            self.offences.append(offence)
-
-    def complaint(self) -> str:
-        """The first bad rows, one a line, and how many there are."""
-        shown = [str(offence) for offence in self.offences[:_NUM_OFFENCES_SHOWN]]
-        if self.num_offences == 1:
-            return shown[0]
-        first = "" if len(shown) == self.num_offences else f", the first {len(shown)} are"
-        return "\n".join(
-            [
-                f"{self.num_offences:,} bad rows{first}:",
-                *(f"  {line}" for line in shown),
-                "give --skip-bad to set them aside and go on",
-            ]
-        )
-
 
 class _AmbiguousLayoutError(DataError):
     """Not a fault of the row, and so not one to set aside."""
@@ -308,12 +267,12 @@ def _recognised(row: Row, before: Layout | None, name: str) -> Layout:
     if before is None:
         if not found:
             raise DataError(
-                f"expected the columns of a layout ({', '.join(Layout)}), at least 'chosen' and "
+                f"expected the columns of a layout ({', '.join(Layout)}), most have 'chosen' and "
                 f"'rejected', found {sorted(columns)}"
             )
         if len(found) > 1:
             raise _AmbiguousLayoutError(
-                f"{name}:{row.number}: expected columns of one layout, found that "
+                f"{name}:{row.where}: expected columns of one layout, found that "
                 f"{sorted(columns)} may be {' or '.join(found)}; say which with --layout"
             )
         return found[0]

@@ -89,7 +89,11 @@ def transcript(columns: Columns, name: str) -> Conversation:
 
     The mark and the one space after it are taken off, and nothing else.
     """
-    text = text_of(columns, name)
+    return transcript_of(text_of(columns, name), name)
+
+
+def transcript_of(text: str, name: str) -> Conversation:
+    """The turns of a marked text, found in the column `name`."""
     before, *pieces = ROLE_MARK.split(text)
     if before or not pieces:
         raise DataError(

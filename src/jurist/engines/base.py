@@ -1,10 +1,11 @@
 """The interfaces between this package and whatever runs a model."""
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import NamedTuple, Protocol, TypeAlias, runtime_checkable
 
-from jurist.digest import derive_seed
-from jurist.types import Completion, Conversation, Enough, Sampling
+from jurist.digest import Written, canonical, derive_seed
+from jurist.types import Completion, Conversation, Sampling, StoppingRule
 
 
 class Engine(Protocol):
@@ -22,26 +23,25 @@ class Engine(Protocol):
         self,
         prompts: Sequence[Conversation],
         sampling: Sampling,
-        enough: Enough | None = None,
+        rule: StoppingRule | None = None,
     ) -> list[list[Completion]]:
         """Sample replies to each prompt.
 
         Args:
             prompts: What to reply to.
             sampling: How many, how, and from which seed.
-            enough: Asked with one prompt's completions so far; True means that no more are wanted
-                for it. It is asked with the first sample, then the first two, and so on in the
-                order of their indices, each run once and as soon as all of it is there, until it
-                says True. It must say the same of the same completions.
+            rule: Says how many completions of each prompt are wanted. `sampling.num_samples` are
+                the most, and all of them are if it is None.
 
         Returns:
-            One list per prompt, in the order given; in it the completions by sample index:
-            `sampling.num_samples` of them, or with `enough` the shortest run from the first on of
-            which it said True. So the outcome does not depend on what was decoded together, or
-            ahead of need: samples after that run are dropped, finished or not. A prompt that the
-            engine could not answer has completions with finish_reason "error" or "refused".
+            One list per prompt, in the order given; in it the completions by sample index, from the
+            first on: `sampling.num_samples` of them, or as many as the rule wanted, as many of each
+            prompt of a group. The rule sees samples by their indices alone, so the outcome does not
+            depend on what was decoded together, or ahead of need. A prompt that the engine could
+            not answer has completions with finish_reason "error" or "refused".
 
         Raises:
+            ValueError: The prompts are no whole groups, or the rule wants a negative number.
             DataError: A prompt does not fit the model's context.
             EngineError: The model could not be reached. Retries are over by then.
         """
@@ -117,7 +117,7 @@ class StreamingEngine(Protocol):
         self,
         prompts: Sequence[Conversation],
         sampling: Sampling,
-        enough: Enough | None,
+        rule: StoppingRule | None,
         deliver: Deliver,
     ) -> None:
         """Sample replies to each prompt, and deliver each as soon as it is there."""
@@ -133,11 +133,53 @@ class StreamingEngine(Protocol):
         ...
 
 
+def groups_of(num_prompts: int, rule: StoppingRule | None) -> list[range]:
+    """The prompts of a call that are asked together; each by itself without a rule.
+
+    Raises:
+        ValueError: If they are no whole groups.
+    """
+    size = 1 if rule is None else rule.group_size
+    if num_prompts % size:
+        raise ValueError(
+            f"a stopping rule for groups of {size} prompts was given {num_prompts} prompts; the "
+            f"prompts of a call must be whole groups"
+        )
+    return [range(first, first + size) for first in range(0, num_prompts, size)]
+
+
+def num_more(
+    rule: StoppingRule | None, samples: Sequence[Sequence[Completion]], num_samples: int
+) -> int:
+    """How many more completions of each prompt of a group are wanted.
+
+    Args:
+        rule: Says so; all if None.
+        samples: The first completions of each prompt, as many of each.
+        num_samples: The most of each, those included.
+
+    Raises:
+        ValueError: If the rule wants a negative number.
+    """
+    left = num_samples - len(samples[0])
+    if rule is None or not left:
+        return left
+    more = rule.more(samples)
+    if more < 0:
+        raise ValueError(f"a stopping rule wanted {more} more completions; 0 is the least")
+    return min(more, left)
+
+
+def num_at_first(rule: StoppingRule | None, num_samples: int) -> int:
+    """How many completions of each prompt are wanted before there are any: so many at least."""
+    return num_more(rule, [()] * (1 if rule is None else rule.group_size), num_samples)
+
+
 def gathered(
     engine: StreamingEngine,
     prompts: Sequence[Conversation],
     sampling: Sampling,
-    enough: Enough | None,
+    rule: StoppingRule | None,
 ) -> list[list[Completion]]:
     """What `Engine.generate` returns, of an engine that streams."""
     found: list[dict[int, Completion]] = [{} for _ in prompts]
@@ -146,7 +188,7 @@ def gathered(
         for item, index, completion in deliveries:
             found[item][index] = completion
 
-    engine.stream(prompts, sampling, enough, deliver)
+    engine.stream(prompts, sampling, rule, deliver)
     return [[samples[index] for index in sorted(samples)] for samples in found]
 
 
@@ -168,4 +210,10 @@ def gathered_scores(
 
 def sample_seed(seed: int, prompt: Conversation, index: int) -> int:
     """The seed of one sample: a function of the run's seed, the prompt and the sample's index."""
-    return derive_seed("sample", seed, prompt, index)
+    return derive_seed("sample", seed, _written(prompt), index)
+
+
+# The samples of a prompt are asked for one after the other, and most of the work is to write it.
+@lru_cache(maxsize=64)
+def _written(prompt: Conversation) -> Written:
+    return Written(canonical(prompt))

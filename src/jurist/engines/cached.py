@@ -1,17 +1,25 @@
 """An engine that asks another one for nothing twice, not even after a crash."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
 from jurist.digest import digest
-from jurist.engines.base import Delivery, Engine, LogprobEngine, StreamingEngine
+from jurist.engines.base import (
+    Delivery,
+    Engine,
+    LogprobEngine,
+    StreamingEngine,
+    groups_of,
+    num_at_first,
+    num_more,
+)
 from jurist.engines.store import SCHEMA_VERSION, AnswerStore
 from jurist.progress import progress
-from jurist.types import Completion, Conversation, Enough, Sampling
+from jurist.types import Completion, Conversation, Sampling, StoppingRule
 
 CHUNK_SIZE: Final = 500
 """Completions asked for, and then committed, at a time."""
@@ -37,8 +45,10 @@ class _Gap:
     asked: _Asked
     first_index: int
     count: int
-    stoppable: bool
-    """Nothing comes before them, so that the inner engine itself can be told when to stop."""
+
+
+_Group = tuple[_Asked, ...]
+"""Prompts that a stopping rule is told of together; each by itself without a rule."""
 
 
 class Cached:
@@ -55,8 +65,9 @@ class Cached:
     one is kept like any answer: were it asked for again until the model gives in, every resumed
     run would lower the rate of refusals it measures.
 
-    With `enough`, the answer is the shortest run of samples that is enough, whatever the store
-    held before and however many more the inner engine had drawn.
+    A stopping rule goes to the inner engine, and a chunk is then so many groups as want its size of
+    completions at first. Of a group of which some samples are stored, what is wanted is looked up,
+    and the rest is asked for in rounds: the answer is the same, whatever the store held before.
 
     `score` is there, and cached, if the inner engine is a `LogprobEngine`. Use it as a context
     manager, or call `close`; the file is held until then.
@@ -113,7 +124,7 @@ class Cached:
         self,
         prompts: Sequence[Conversation],
         sampling: Sampling,
-        enough: Enough | None = None,
+        rule: StoppingRule | None = None,
     ) -> list[list[Completion]]:
         """As `Engine.generate`, asking for nothing that is stored.
 
@@ -121,12 +132,27 @@ class Cached:
             DataError: A prompt does not fit the model's context.
             EngineError: The model could not be reached.
             StoreError: The completions cannot be stored; those of earlier chunks are.
+            ValueError: The prompts are no whole groups, or the rule wants a negative number.
         """
+        groups = groups_of(len(prompts), rule)
         asked = {prompt: self._look_up(prompt, sampling) for prompt in dict.fromkeys(prompts)}
         self.hits += sum(len(one.found) for one in asked.values())
-        while gaps := [gap for one in asked.values() for gap in _gaps(one, sampling, enough)]:
-            self._fill(gaps, sampling, enough)
-        return [_answer(asked[prompt], sampling, enough) for prompt in prompts]
+        members = [tuple(prompts[item] for item in group) for group in groups]
+        left = {names: tuple(asked[prompt] for prompt in names) for names in members}
+        num_due: dict[tuple[Conversation, ...], int] = {}
+        while left:
+            num_due |= {names: _due(group, sampling, rule) for names, group in left.items()}
+            left = {
+                names: group
+                for names, group in left.items()
+                if any(_missing(one, sampling, num_due[names]) for one in group)
+            }
+            self._fill(left, num_due, sampling, rule)
+        return [
+            _first(asked[prompts[item]], sampling, num_due[names])
+            for names, group in zip(members, groups, strict=True)
+            for item in group
+        ]
 
     def _look_up(self, prompt: Conversation, sampling: Sampling) -> _Asked:
         name = digest(
@@ -143,72 +169,117 @@ class Cached:
         stored = ((index, self._store.completion(_key(name, index))) for index in _span(sampling))
         return _Asked(prompt, name, {index: row for index, row in stored if row is not None})
 
-    def _fill(self, gaps: Sequence[_Gap], sampling: Sampling, enough: Enough | None) -> None:
+    def _fill(
+        self,
+        groups: Mapping[tuple[Conversation, ...], _Group],
+        num_due: Mapping[tuple[Conversation, ...], int],
+        sampling: Sampling,
+        rule: StoppingRule | None,
+    ) -> None:
+        """Ask for samples of all groups; of those that share a prompt, of the first."""
+        fresh: list[_Group] = []
+        gaps: list[_Gap] = []
+        taken: set[Conversation] = set()
+        for names, group in groups.items():
+            if taken.isdisjoint(names):
+                taken.update(names)
+                if (
+                    rule is not None
+                    and len(set(names)) == len(names)
+                    and not any(one.found for one in group)
+                ):
+                    fresh.append(group)
+                else:
+                    for one in {one.name: one for one in group}.values():
+                        gaps += _gaps(one, _missing(one, sampling, num_due[names]))
+        self._fill_gaps(gaps, sampling)
+        if fresh:
+            assert rule is not None
+            self._fill_groups(fresh, sampling, rule)
+
+    def _fill_gaps(self, gaps: Sequence[_Gap], sampling: Sampling) -> None:
         """Ask for the samples in all gaps, alike ones together, and keep them chunk by chunk."""
-        alike: dict[tuple[int, int, bool], list[_Gap]] = {}
+        alike: dict[tuple[int, int], list[_Asked]] = {}
         for gap in gaps:
-            alike.setdefault((gap.first_index, gap.count, gap.stoppable), []).append(gap)
+            alike.setdefault((gap.first_index, gap.count), []).append(gap.asked)
+        for (first_index, count), asked in alike.items():
+            wanted = replace(sampling, first_index=first_index, num_samples=count)
+            self._ask_in_chunks([(one,) for one in asked], count, wanted, None)
+
+    def _fill_groups(
+        self, groups: Sequence[_Group], sampling: Sampling, rule: StoppingRule
+    ) -> None:
+        """Have the inner engine ask the rule about groups of which nothing is stored."""
+        at_first = num_at_first(rule, sampling.num_samples)
+        self._ask_in_chunks(groups, at_first, sampling, rule)
+        for group in groups:
+            due = _due(group, sampling, rule)
+            if any(_missing(one, sampling, due) for one in group):
+                raise ValueError(
+                    f"{self.fingerprint}: the engine gave {[len(one.found) for one in group]} "
+                    f"completions where the stopping rule wanted {due} of each prompt"
+                )
+
+    def _ask_in_chunks(
+        self, groups: Sequence[_Group], weight: int, wanted: Sampling, rule: StoppingRule | None
+    ) -> None:
+        """Ask for samples of groups whose prompts weigh so many completions each."""
         engine = self._engine
         if isinstance(engine, StreamingEngine):
-            for (first_index, count, stoppable), group in alike.items():
-                wanted = replace(sampling, first_index=first_index, num_samples=count)
-                self._receive(engine, group, wanted, enough if stoppable else None)
+            self._receive(engine, [one for group in groups for one in group], wanted, rule)
             return
-        total = sum(gap.count for gap in gaps)
-        with progress("sampling", total, "completions") as advance:
-            for (first_index, count, stoppable), group in alike.items():
-                wanted = replace(sampling, first_index=first_index, num_samples=count)
-                for chunk in _chunks(group, lambda gap: gap.count, self._chunk_size):
-                    self._ask(chunk, wanted, enough if stoppable else None)
-                    advance(count * len(chunk))
+        chunks = _chunks(groups, lambda group: weight * len(group), self._chunk_size)
+        with progress("sampling", sum(map(len, groups)), "prompts") as advance:
+            for chunk in chunks:
+                asked = [one for group in chunk for one in group]
+                self._ask(asked, wanted, rule)
+                advance(len(asked))
 
-    def _ask(self, gaps: Sequence[_Gap], wanted: Sampling, enough: Enough | None) -> None:
-        lists = self._engine.generate([gap.asked.prompt for gap in gaps], wanted, enough)
-        least = wanted.num_samples if enough is None else 1
-        if len(lists) != len(gaps) or not all(
+    def _ask(self, asked: Sequence[_Asked], wanted: Sampling, rule: StoppingRule | None) -> None:
+        lists = self._engine.generate([one.prompt for one in asked], wanted, rule)
+        least = wanted.num_samples if rule is None else 0
+        if len(lists) != len(asked) or not all(
             least <= len(replies) <= wanted.num_samples for replies in lists
         ):
             raise ValueError(
                 f"{self.fingerprint}: the engine was asked for {wanted.num_samples} completions of "
-                f"each of {len(gaps)} prompts and gave {[len(replies) for replies in lists]}; an "
+                f"each of {len(asked)} prompts and gave {[len(replies) for replies in lists]}; an "
                 f"engine gives one list per prompt, in it one completion per sample"
             )
         keep: list[tuple[bytes, Completion]] = []
-        for gap, replies in zip(gaps, lists, strict=True):
-            for index, reply in enumerate(replies, gap.first_index):
-                gap.asked.found[index] = reply
+        for one, replies in zip(asked, lists, strict=True):
+            for index, reply in enumerate(replies, wanted.first_index):
+                one.found[index] = reply
                 if reply.finish_reason != "error":
-                    keep.append((_key(gap.asked.name, index), reply))
+                    keep.append((_key(one.name, index), reply))
         self._store.keep_completions(keep)
         self.misses += sum(map(len, lists))
 
     def _receive(
         self,
         engine: StreamingEngine,
-        gaps: Sequence[_Gap],
+        asked: Sequence[_Asked],
         wanted: Sampling,
-        enough: Enough | None,
+        rule: StoppingRule | None,
     ) -> None:
         """Keep what a streaming engine delivers, delivery by delivery."""
 
         def deliver(deliveries: Sequence[Delivery]) -> None:
             self._store.keep_completions(
-                (_key(gaps[item].asked.name, index), completion)
+                (_key(asked[item].name, index), completion)
                 for item, index, completion in deliveries
                 if completion.finish_reason != "error"
             )
             for item, index, completion in deliveries:
-                gaps[item].asked.found[index] = completion
+                asked[item].found[index] = completion
             self.misses += len(deliveries)
 
-        engine.stream([gap.asked.prompt for gap in gaps], wanted, enough, deliver)
-        for gap in gaps:
-            least = gap.count if enough is None else 1
-            if not all(gap.first_index + i in gap.asked.found for i in range(least)):
-                raise ValueError(
-                    f"{self.fingerprint}: the engine was asked for {wanted.num_samples} "
-                    f"completions of each of {len(gaps)} prompts and did not deliver them all"
-                )
+        engine.stream([one.prompt for one in asked], wanted, rule, deliver)
+        if rule is None and any(_missing(one, wanted, wanted.num_samples) for one in asked):
+            raise ValueError(
+                f"{self.fingerprint}: the engine was asked for {wanted.num_samples} "
+                f"completions of each of {len(asked)} prompts and did not deliver them all"
+            )
 
 
 class _CachedLogprobs(Cached):
@@ -304,39 +375,36 @@ def _span(sampling: Sampling) -> range:
     return range(sampling.first_index, sampling.first_index + sampling.num_samples)
 
 
-def _answer(asked: _Asked, sampling: Sampling, enough: Enough | None) -> list[Completion]:
-    """The samples from the first on up to the first that is missing, or up to enough of them."""
-    samples: list[Completion] = []
-    for index in _span(sampling):
-        if index not in asked.found:
-            break
-        samples.append(asked.found[index])
-        if enough is not None and enough(samples):
-            break
-    return samples
+def _first(asked: _Asked, sampling: Sampling, count: int) -> list[Completion]:
+    """The first samples that were asked for. They must be there."""
+    return [asked.found[index] for index in _span(sampling)[:count]]
 
 
-def _gaps(asked: _Asked, sampling: Sampling, enough: Enough | None) -> Iterator[_Gap]:
-    """What has to be asked next: everything that is missing, or with `enough` the first of it."""
-    span = _span(sampling)
-    if enough is not None:
-        have = _answer(asked, sampling, enough)
-        if len(have) == len(span) or (have and enough(have)):
-            return
-        span = range(span.start + len(have), span.stop)
-    missing = [index for index in span if index not in asked.found]
+def _missing(asked: _Asked, sampling: Sampling, count: int) -> list[int]:
+    """Indices of the first samples that were asked for, of those that are not there."""
+    return [index for index in _span(sampling)[:count] if index not in asked.found]
+
+
+def _due(group: _Group, sampling: Sampling, rule: StoppingRule | None) -> int:
+    """How many samples of each prompt are wanted, by all that is there."""
+    due = 0
+    while not any(_missing(one, sampling, due) for one in group):
+        samples = [_first(one, sampling, due) for one in group]
+        more = num_more(rule, samples, sampling.num_samples)
+        if not more:
+            break
+        due += more
+    return due
+
+
+def _gaps(asked: _Asked, missing: Sequence[int]) -> Iterator[_Gap]:
+    """Samples that are missing, cut into runs of consecutive ones."""
     while missing:
         first = missing[0]
         count = next(
             (place for place, index in enumerate(missing) if index != first + place), len(missing)
         )
-        if enough is None:
-            yield _Gap(asked, first, count, stoppable=False)
-        else:
-            # As many again as there are: few rounds, and at most twice what was needed.
-            held = first - sampling.first_index
-            yield _Gap(asked, first, min(count, held or count), stoppable=held == 0)
-            return
+        yield _Gap(asked, first, count)
         missing = missing[count:]
 
 

@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, TypeAlias, cast
 
 from jurist.errors import EngineError
@@ -43,6 +44,9 @@ _CONTEXT_WORDS: Final = (
     "too many tokens",
     "exceeds the model",
 )
+
+# Half a surrogate pair cannot be UTF-8, but it can be escaped.
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=True, allow_nan=False)
 
 
 @dataclass(slots=True)
@@ -85,11 +89,7 @@ def request_body(
         top_logprobs: Ask for the log-probabilities of the tokens, and of so many alternatives to
             each. None asks for none.
     """
-    body: dict[str, object] = {
-        "model": model,
-        "messages": [
-            {"role": message.role, "content": neutralised(message.content)} for message in prompt
-        ],
+    settings: dict[str, object] = {
         "temperature": sampling.temperature,
         "top_p": sampling.top_p,
         limit_name: sampling.max_tokens,
@@ -97,11 +97,19 @@ def request_body(
         "stream": False,
     }
     if top_logprobs is not None:
-        body["logprobs"] = True
+        settings["logprobs"] = True
         if top_logprobs:
-            body["top_logprobs"] = top_logprobs
-    # Half a surrogate pair cannot be UTF-8, but it can be escaped.
-    return json.dumps(body, ensure_ascii=True, allow_nan=False).encode("ascii")
+            settings["top_logprobs"] = top_logprobs
+    begin = f'{{"model": {_ENCODER.encode(model)}, "messages": {_messages(prompt)}, '
+    return (begin + _ENCODER.encode(settings)[1:]).encode("ascii")
+
+
+# The samples of a prompt are asked for one after the other, and most of the work is to write it.
+@lru_cache(maxsize=64)
+def _messages(prompt: Conversation) -> str:
+    return _ENCODER.encode(
+        [{"role": message.role, "content": neutralised(message.content)} for message in prompt]
+    )
 
 
 def parse_object(content: bytes) -> Json:

@@ -1,8 +1,7 @@
 """Asking a chat server over HTTP: connections, deadlines, retries, and which refusals are final.
 
-Requests go through the connections of httpx2's own transport layer, httpcore2, one at a time each.
-The client and the pool above them would take most of the time before a fast server, for what is not
-wanted here (redirects, cookies, proxies); `benchmarks/http_100k.py` measures it.
+A request goes over a connection that nobody else uses at the time, one that is open already if
+there is one (`jurist.engines.connection`).
 """
 
 import asyncio
@@ -14,9 +13,6 @@ from collections.abc import Awaitable, Callable, Iterable
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
-import httpcore2
-import httpx2
-
 import jurist
 from jurist.engines.chat_api import (
     Dialect,
@@ -25,6 +21,15 @@ from jurist.engines.chat_api import (
     about_context,
     error_message,
     parse_object,
+)
+from jurist.engines.connection import (
+    Address,
+    Broken,
+    Connection,
+    Reply,
+    TooLong,
+    Unreachable,
+    trusting_the_system,
 )
 from jurist.engines.patience import Clock, Patience, retry_after_seconds
 from jurist.errors import DataError, EngineError
@@ -96,15 +101,8 @@ class ChatSession:
         self._in_a_row = 0
         self._failures: Counter[str] = Counter()
         key = os.environ.get(key_name, "")
-        address = httpx2.URL(self._url)
-        self._target = httpcore2.URL(
-            scheme=address.raw_scheme,
-            host=address.raw_host,
-            port=address.port,
-            target=address.raw_path,
-        )
+        self._address = Address.parse(url)
         self._headers = [
-            (b"Host", address.netloc),
             (b"User-Agent", f"jurist/{jurist.__version__}".encode()),
             (b"Accept", b"application/json"),
             (b"Content-Type", b"application/json"),
@@ -113,8 +111,8 @@ class ChatSession:
             *([(b"Authorization", f"Bearer {key}".encode())] if key else []),
         ]
         # Made once, for to read the certificates takes longer than many a reply.
-        self._tls = httpx2.create_ssl_context() if address.scheme == "https" else None
-        self._idle: list[httpcore2.AsyncHTTPConnection] = []
+        self._tls = trusting_the_system() if self._address.tls else None
+        self._idle: list[Connection] = []
 
     async def __aenter__(self) -> Self:
         return self
@@ -126,7 +124,7 @@ class ChatSession:
         traceback: TracebackType | None,
     ) -> None:
         for connection in self._idle:
-            await connection.aclose()
+            connection.close()
         if self._failures:
             logger.warning(
                 "%s: %d of %d requests got no answer: %s",
@@ -216,75 +214,62 @@ class ChatSession:
 
     async def _attempt(self, body: bytes, subject: Callable[[], str]) -> Json:
         """One request and its whole reply."""
-        request = httpcore2.Request(
-            b"POST",
-            self._target,
-            headers=[*self._headers, (b"Content-Length", b"%d" % len(body))],
-            content=body,
-            extensions={"timeout": {"connect": self._patience.connect_seconds}},
-        )
-        connection = await self._connection()
+        patience = self._patience
+        connection: Connection | None = None
         try:
-            async with asyncio.timeout(self._patience.attempt_seconds):
-                response = await connection.handle_async_request(request)
-                try:
-                    self._reached = True
-                    content = await self._content(response)
-                finally:
-                    await response.aclose()
-        except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:
-            raise _Retry(_named(error), unreachable=True) from error
+            async with asyncio.timeout(patience.attempt_seconds):
+                connection = await self._connection()
+                reply = await connection.ask(
+                    self._address,
+                    self._headers,
+                    body,
+                    max_bytes=MAX_REPLY_BYTES,
+                    silence_seconds=patience.silence_seconds,
+                )
+        except Unreachable as error:
+            raise _Retry(str(error), unreachable=True) from error
         except TimeoutError as error:
-            limit = f"{self._patience.attempt_seconds:g} s"
-            raise _Retry(f"no whole reply within {limit}") from error
-        except (httpcore2.NetworkError, httpcore2.ProtocolError) as error:
-            raise _Retry(_named(error)) from error
+            raise _Retry(f"no whole reply within {patience.attempt_seconds:g} s") from error
+        except Broken as error:
+            raise _Retry(str(error)) from error
+        except TooLong as error:
+            raise _Failed(str(error)) from error
         finally:
-            if connection.is_idle():
-                self._idle.append(connection)
-            else:
-                await connection.aclose()
-        if response.status == 200:
-            return parse_object(content)
-        raise self._refusal(response, content, body, subject)
+            if connection is not None:
+                self._put_back(connection)
+        self._reached = True
+        encoding = reply.header(b"content-encoding") or "identity"
+        if encoding.lower() != "identity":
+            raise _Failed(f"the reply is compressed ({encoding}) though none was asked for")
+        if reply.status == 200:
+            return parse_object(reply.content)
+        raise self._refusal(reply, body, subject)
 
-    async def _connection(self) -> httpcore2.AsyncHTTPConnection:
+    async def _connection(self) -> Connection:
         """A connection that nobody uses, and that the server has not closed or spoken into."""
         while self._idle:
             # The one used last is the likeliest to be open still.
             connection = self._idle.pop()
-            if not connection.has_expired():
+            if connection.usable:
                 return connection
-            await connection.aclose()
-        return httpcore2.AsyncHTTPConnection(self._target.origin, ssl_context=self._tls)
+            connection.close()
+        return await Connection.open(
+            self._address, self._tls, seconds=self._patience.connect_seconds
+        )
 
-    async def _content(self, response: httpcore2.Response) -> bytes:
-        encoding = _header(response, b"content-encoding") or "identity"
-        if encoding.lower() != "identity":
-            raise _Failed(f"the reply is compressed ({encoding}) though none was asked for")
-        content = bytearray()
-        parts = response.aiter_stream()
-        silence = self._patience.silence_seconds
-        while True:
-            try:
-                async with asyncio.timeout(silence):
-                    content += await anext(parts)
-            except StopAsyncIteration:
-                return bytes(content)
-            except TimeoutError as error:
-                raise _Retry(f"the reply broke off for {silence:g} s") from error
-            if len(content) > MAX_REPLY_BYTES:
-                raise _Failed(f"the reply is longer than {MAX_REPLY_BYTES} bytes")
+    def _put_back(self, connection: Connection) -> None:
+        if connection.usable:
+            self._idle.append(connection)
+        else:
+            connection.close()
 
-    def _refusal(
-        self, response: httpcore2.Response, content: bytes, body: bytes, subject: Callable[[], str]
-    ) -> Exception:
+    def _refusal(self, reply: Reply, body: bytes, subject: Callable[[], str]) -> Exception:
         """What a reply with another status than 200 means."""
-        status = response.status
-        said = self._without_key(error_message(content))
+        status = reply.status
+        said = self._without_key(error_message(reply.content))
         shown = f"HTTP {status}" + (f" ({said})" if said else "")
         if 300 <= status < 400:
-            target = self._without_key(_header(response, b"location") or "nowhere")
+            target = self._without_key(reply.header(b"location") or "nowhere")
             return EngineError(
                 f"{self._url}: {shown}: redirects to {target!r}, and is not followed; give the "
                 f"final address as base_url"
@@ -292,7 +277,7 @@ class ChatSession:
         if status in _FATAL or "insufficient_quota" in said:
             return EngineError(f"{self._url}: {shown}; {self._advice(status)}")
         if status in _RETRIED or status >= 500:
-            header = _header(response, b"retry-after")
+            header = reply.header(b"retry-after")
             return _Retry(shown, wait=retry_after_seconds(header, self._clock.now()))
         if about_context(said):
             return DataError(
@@ -319,14 +304,3 @@ class ChatSession:
         key = os.environ.get(self._key_name, "")
         text = text.replace(key, "[key]") if len(key) >= _LEAST_KEY else text
         return re.sub(r"\b(sk|hf)[-_][\w*.-]{6,}", "[key]", text)
-
-
-def _named(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-
-
-def _header(response: httpcore2.Response, name: bytes) -> str | None:
-    """The first header of that name, given in lower case; None if there is none."""
-    found = (value for key, value in response.headers if key.lower() == name)
-    value = next(found, None)
-    return None if value is None else value.decode("latin-1")

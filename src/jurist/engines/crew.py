@@ -16,14 +16,15 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Protocol, Self, TypeVar
 
-from jurist.engines.base import LogprobEngine
+from jurist.engines.base import LogprobEngine, groups_of, num_at_first
 from jurist.errors import EngineError
 from jurist.progress import progress
-from jurist.types import Completion, Conversation, Enough, Sampling
+from jurist.types import Completion, Conversation, Sampling, StoppingRule
 
 JOB_SIZE: Final = 128
 """Completions, or continuations to score, of one job: enough for a model to work on together, and
-few enough that all processes end at about the same time."""
+few enough that all processes end at about the same time. With a stopping rule those count that it
+wants at first."""
 
 MAX_DEATHS: Final = 2
 """So many processes may die over one job; the last of them ends the call."""
@@ -43,9 +44,9 @@ class SampleJob:
     prompts: tuple[Conversation, ...]
     sampling: Sampling
 
-    def done_by(self, engine: Any, enough: Enough | None) -> list[list[Completion]]:  # noqa: ANN401
+    def done_by(self, engine: Any, rule: StoppingRule | None) -> list[list[Completion]]:  # noqa: ANN401
         """The replies of an engine."""
-        return engine.generate(self.prompts, self.sampling, enough)
+        return engine.generate(self.prompts, self.sampling, rule)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,7 +59,7 @@ class ScoreJob:
     prompts: tuple[Conversation, ...]
     continuations: tuple[tuple[str, ...], ...]
 
-    def done_by(self, engine: Any, enough: Enough | None) -> list[list[float]]:  # noqa: ANN401
+    def done_by(self, engine: Any, rule: StoppingRule | None) -> list[list[float]]:  # noqa: ANN401
         """The scores of an engine."""
         if not isinstance(engine, LogprobEngine):
             raise EngineError(f"{engine.fingerprint}: this engine tells no log-probabilities")
@@ -89,7 +90,7 @@ class Crew(Protocol):
         """The engine's."""
         ...
 
-    def begin(self, place: int, job: Job, enough: Enough | None) -> None:
+    def begin(self, place: int, job: Job, rule: StoppingRule | None) -> None:
         """Give a process that has none a job; a process that died is replaced first.
 
         Raises:
@@ -117,8 +118,8 @@ class Crew(Protocol):
 class Spread:
     """A crew as an engine; a context manager, whose end is the crew's.
 
-    `enough` is asked inside the call's own process or in a worker, as the crew sees fit, so it must
-    depend on nothing but the completions it is given.
+    A stopping rule is asked inside the call's own process or in a worker, as the crew sees fit, so
+    it must depend on nothing but the completions it is told of.
 
     Args:
         crew: Who does the work.
@@ -159,7 +160,7 @@ class Spread:
         self,
         prompts: Sequence[Conversation],
         sampling: Sampling,
-        enough: Enough | None = None,
+        rule: StoppingRule | None = None,
     ) -> list[list[Completion]]:
         """Sample replies to each prompt; see `Engine.generate`.
 
@@ -171,10 +172,14 @@ class Spread:
             SampleJob(
                 items=items, prompts=tuple(prompts[item] for item in items), sampling=sampling
             )
-            for items in self._cut(prompts, sampling.num_samples)
+            for items in self._cut(
+                prompts,
+                groups_of(len(prompts), rule),
+                num_at_first(rule, sampling.num_samples),
+            )
         ]
         found: list[list[Completion]] = [[] for _ in prompts]
-        self._do(jobs, enough, found)
+        self._do(jobs, rule, found)
         return found
 
     def score(
@@ -195,22 +200,29 @@ class Spread:
                 prompts=tuple(asked[item][0] for item in items),
                 continuations=tuple(tuple(asked[item][1]) for item in items),
             )
-            for items in self._cut(prompts, most)
+            for items in self._cut(prompts, groups_of(len(prompts), None), most)
         ]
         found: list[list[float]] = [[] for _ in prompts]
         self._do(jobs, None, found)
         return found
 
-    def _cut(self, prompts: Sequence[Conversation], answers_each: int) -> Iterator[tuple[int, ...]]:
+    def _cut(
+        self, prompts: Sequence[Conversation], groups: Sequence[range], answers_each: int
+    ) -> Iterator[tuple[int, ...]]:
         """Cut a call into jobs, the longest prompts first: the last jobs, for which some processes
         have to wait, are then the quickest."""
         lengths = [sum(len(message.content) for message in prompt) for prompt in prompts]
-        by_length = sorted(range(len(prompts)), key=lambda item: (-lengths[item], item))
-        size = max(1, self._job_size // max(1, answers_each))
+        by_length = sorted(
+            groups, key=lambda group: (-max(lengths[item] for item in group), group.start)
+        )
+        each = max(map(len, groups), default=1) * max(1, answers_each)
+        size = max(1, self._job_size // each)
         for start in range(0, len(by_length), size):
-            yield tuple(by_length[start : start + size])
+            yield tuple(item for group in by_length[start : start + size] for item in group)
 
-    def _do(self, jobs: Sequence[Job], enough: Enough | None, found: list[list[_Answer]]) -> None:
+    def _do(
+        self, jobs: Sequence[Job], rule: StoppingRule | None, found: list[list[_Answer]]
+    ) -> None:
         """Have all jobs done, and put the answers where they belong."""
         crew = self._crew
         left = deque(jobs)
@@ -223,7 +235,7 @@ class Spread:
                     while left and free:
                         place = free.popleft()
                         busy[place] = left.popleft()
-                        crew.begin(place, busy[place], enough)
+                        crew.begin(place, busy[place], rule)
                     place, outcome = crew.wait()
                     job = busy.pop(place)
                     free.append(place)

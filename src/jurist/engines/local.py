@@ -1,4 +1,4 @@
-"""What engines that hold the weights themselves share: context, text, and the order of samples."""
+"""What engines that hold the weights themselves share: context and text."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,32 +6,7 @@ from typing import Any
 from transformers import PreTrainedTokenizerBase
 
 from jurist.errors import DataError
-from jurist.types import Completion, Enough
-
-
-class Gathering:
-    """The completions of one call, handed on in the order of their indices."""
-
-    def __init__(self, num_prompts: int, enough: Enough | None) -> None:
-        """Gather for so many prompts, each until there is enough; see `Engine.generate`."""
-        self._enough = enough
-        self._early: list[dict[int, Completion]] = [{} for _ in range(num_prompts)]
-        self.found: list[list[Completion]] = [[] for _ in range(num_prompts)]
-        """Of each prompt, the run of completions from the first sample on."""
-
-    def add(self, prompt: int, sample: int, completion: Completion) -> bool:
-        """Add a sample, whenever it came.
-
-        Returns:
-            Whether the prompt has enough now. No sample of it may be added from then on.
-        """
-        early, found = self._early[prompt], self.found[prompt]
-        early[sample] = completion
-        over = False
-        while not over and len(found) in early:
-            found.append(early.pop(len(found)))
-            over = self._enough is not None and self._enough(found)
-        return over
+from jurist.types import Completion
 
 
 def completion(

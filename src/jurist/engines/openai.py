@@ -4,12 +4,10 @@ import asyncio
 import logging
 import math
 import os
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Generic, TypeVar
 from urllib.parse import urlsplit
-
-import httpx2
 
 from jurist.engines.base import (
     Deliver,
@@ -17,6 +15,8 @@ from jurist.engines.base import (
     Delivery,
     gathered,
     gathered_scores,
+    groups_of,
+    num_more,
     sample_seed,
 )
 from jurist.engines.chat_api import (
@@ -28,10 +28,11 @@ from jurist.engines.chat_api import (
     request_body,
 )
 from jurist.engines.chat_session import ChatSession
+from jurist.engines.connection import Address
 from jurist.engines.patience import Clock, Patience
 from jurist.errors import ConfigError
 from jurist.progress import progress
-from jurist.types import Completion, Conversation, Enough, Sampling
+from jurist.types import Completion, Conversation, Sampling, StoppingRule
 
 _NO_ANSWER = Completion(text="", finish_reason="error")
 
@@ -111,27 +112,29 @@ class OpenAIEngine:
         self,
         prompts: Sequence[Conversation],
         sampling: Sampling,
-        enough: Enough | None = None,
+        rule: StoppingRule | None = None,
     ) -> list[list[Completion]]:
         """Sample replies to each prompt; see `stream`."""
-        return gathered(self, prompts, sampling, enough)
+        return gathered(self, prompts, sampling, rule)
 
     def stream(
         self,
         prompts: Sequence[Conversation],
         sampling: Sampling,
-        enough: Enough | None,
+        rule: StoppingRule | None,
         deliver: Deliver,
     ) -> None:
         """Sample replies to each prompt, and deliver each when it is there.
 
-        With `enough`, the samples of a prompt are asked for one after the other, so that none is
-        paid for in vain; prompts still go side by side.
+        With a rule, a group's samples are asked for as they are wanted, so that none is paid for in
+        vain; those wanted at once go side by side, and so do groups.
 
         Raises:
             DataError: A prompt does not fit the model's context.
             EngineError: The server cannot be reached, refuses the caller, or fails all the time.
+            ValueError: The prompts are no whole groups, or the rule wants a negative number.
         """
+        groups = groups_of(len(prompts), rule)
         indices = range(sampling.first_index, sampling.first_index + sampling.num_samples)
         variety = _Variety()
         out: _Outbox[Delivery] = _Outbox(deliver)
@@ -155,27 +158,40 @@ class OpenAIEngine:
             await out.put(Delivery(item, index, completion))
             return completion
 
-        async def one_after_the_other(session: ChatSession, item: int, part: range) -> None:
-            have: list[Completion] = []
-            for index in part:
-                have.append(await sample(session, item, index))
-                if enough is not None and enough(have):
-                    break
-
         async def run() -> None:
             with progress(f"asking {self.model}", len(prompts) * len(indices), "samples") as done:
+                # Groups at work, each with several requests, are as many as requests may be.
+                turn = asyncio.Semaphore(self._max_concurrency)
 
-                async def job(session: ChatSession, item: int, part: range) -> None:
-                    await one_after_the_other(session, item, part)
-                    done(len(part))
+                async def one(session: ChatSession, item: int, index: int) -> Completion:
+                    async with turn:
+                        return await sample(session, item, index)
 
-                alone = [range(index, index + 1) for index in indices]
+                async def as_wanted(session: ChatSession, group: range) -> None:
+                    have: list[list[Completion]] = [[] for _ in group]
+                    while more := num_more(rule, have, len(indices)):
+                        due = indices[len(have[0]) :][:more]
+                        asked = [(item, index) for index in due for item in group]
+                        replies = await _together(one(session, *each) for each in asked)
+                        for (item, _), reply in zip(asked, replies, strict=True):
+                            have[item - group.start].append(reply)
+                    done(len(group) * len(indices))
+
+                async def alone(session: ChatSession, item: int, index: int) -> None:
+                    await sample(session, item, index)
+                    done(1)
+
                 async with self._session() as session:
-                    await session.side_by_side(
-                        (lambda item=item, part=part: job(session, item, part))
-                        for item in range(len(prompts))
-                        for part in (alone if enough is None else [indices])
-                    )
+                    if rule is None:
+                        await session.side_by_side(
+                            (lambda item=item, index=index: alone(session, item, index))
+                            for item in range(len(prompts))
+                            for index in indices
+                        )
+                    else:
+                        await session.side_by_side(
+                            (lambda group=group: as_wanted(session, group)) for group in groups
+                        )
 
         _run(run())
         if sampling.temperature > 0.0 and variety.looks_greedy:
@@ -265,9 +281,8 @@ def _checked(base_url: str) -> str:
     address = base_url.strip().rstrip("/")
     try:
         parts = urlsplit(address)
-        fine = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-        httpx2.URL(address)
-    except (ValueError, httpx2.InvalidURL):
+        fine = parts.scheme in ("http", "https") and bool(Address.parse(address))
+    except ValueError:
         parts, fine = urlsplit(""), False
     if parts.username or parts.password or parts.query or parts.fragment:
         # The address itself is not shown: there may be a secret in it.
@@ -332,6 +347,16 @@ class _Outbox(Generic[_Item]):
             self._deliver(together)
 
 
+async def _together(work: Iterable[Coroutine[None, None, _Item]]) -> list[_Item]:
+    """What all of it returned. The first error ends the others."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one) for one in work]
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from None
+    return [task.result() for task in tasks]
+
+
 def _subject(item: int, prompt: Conversation) -> str:
     size = sum(len(message.content) for message in prompt)
     return f"prompt {item} of the call ({size} characters, beginning {prompt[0].content[:60]!r})"
@@ -339,10 +364,16 @@ def _subject(item: int, prompt: Conversation) -> str:
 
 def _run(work: Coroutine[None, None, None]) -> None:
     """Wait for asynchronous work, from within a running event loop (a notebook) too."""
+
+    def run() -> None:
+        # Whatever loop the program has chosen for itself: not each of them knows all that is used.
+        with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+            runner.run(work)
+
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        asyncio.run(work)
+        run()
         return
     with ThreadPoolExecutor(1) as thread:
-        thread.submit(asyncio.run, work).result()
+        thread.submit(run).result()

@@ -21,7 +21,7 @@ from jurist.engines.workers import (
 )
 from jurist.errors import ConfigError, EngineError
 from jurist.progress import silence
-from jurist.types import Enough
+from jurist.types import StoppingRule
 
 
 def open_actors(
@@ -72,10 +72,10 @@ class Holder:
         self._engine = self._make_engine()
         return self._engine.fingerprint
 
-    def do(self, job: Job, enough: Enough | None) -> list[Any]:
+    def do(self, job: Job, rule: StoppingRule | None) -> list[Any]:
         """Do a job."""
         assert self._engine is not None
-        return job.done_by(self._engine, enough)
+        return job.done_by(self._engine, rule)
 
 
 class Actors:
@@ -117,11 +117,11 @@ class Actors:
         """The engine's."""
         return self._fingerprint
 
-    def begin(self, place: int, job: Job, enough: Enough | None) -> None:
+    def begin(self, place: int, job: Job, rule: StoppingRule | None) -> None:
         """Give an actor a job; see `Crew.begin`."""
         if self._actors[place] is None:
             self._greet(self._start(place))
-        self._busy[self._actors[place].do.remote(job, enough)] = place
+        self._busy[self._actors[place].do.remote(job, rule)] = place
 
     def wait(self) -> tuple[int, list[Any] | Exception | Death]:
         """Wait for the first to be done."""

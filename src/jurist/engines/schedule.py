@@ -1,8 +1,8 @@
 """Which samples are decoded next: a budget of memory, and an order. No torch, no model.
 
 Work comes as prompts, each with samples to draw. A prompt takes its tokens in memory from its first
-sample's start to its last one's end, and a sample in flight takes as many as it may grow to. What
-ends makes room for what waits.
+sample's start until no more samples of it can be wanted, and a sample in flight takes as many as it
+may grow to. What ends makes room for what waits.
 """
 
 from collections import deque
@@ -26,19 +26,19 @@ class Start(NamedTuple):
 
 @dataclass(slots=True)
 class _Open:
-    """A prompt with samples in flight or still to start, whose keys and values are held."""
+    """A prompt whose keys and values are held, or will be."""
 
     started: int = 0
-    ended: int = 0
     in_flight: set[int] = field(default_factory=set[int])
 
 
 class Schedule:
     """Hands out samples to start as memory allows, the longest prompts first.
 
-    What is in flight, in tokens, is the sum of the lengths of the prompts held and of the sizes of
-    the samples started and not ended. It stays within `max_tokens`, save that a single sample of a
-    single prompt is started whatever it takes.
+    Prompts are opened in groups, for what is wanted of one may depend on what another said. What is
+    in flight, in tokens, is the sum of the lengths of the prompts held and of the sizes of the
+    samples started and not ended. It stays within `max_tokens`, save that when nothing is in flight
+    a group is opened, and a single sample of it started, whatever that takes.
     """
 
     def __init__(
@@ -48,27 +48,40 @@ class Schedule:
         *,
         max_tokens: int,
         max_rows: int,
-        cautious: bool = False,
+        groups: Sequence[range] | None = None,
+        lean_rows: int = LEAN_ROWS,
+        ahead: int = 1,
     ) -> None:
-        """Plan samples of N prompts.
+        """Plan samples of N prompts, all of which are wanted unless `want` or `stop` says else.
 
         Args:
             lengths: Tokens that holding each prompt takes. Length N.
             sizes: Of each prompt, the most tokens of each of its samples. Length N.
             max_tokens: Budget of tokens in flight.
             max_rows: Most samples in flight.
-            cautious: Samples may turn out not to be wanted (`stop`), so a prompt starts one, and
-                then no more than twice those that ended, unless the batch would be lean.
+            groups: Prompts that are opened together; each by itself if None.
+            lean_rows: With fewer in flight, samples are started that may not be wanted.
+            ahead: When more of a prompt are wanted, so many times as many are started.
         """
         self._lengths = lengths
         self._sizes = sizes
         self._max_tokens = max_tokens
         self._max_rows = max_rows
-        self._cautious = cautious
+        self._lean_rows = lean_rows
+        self._ahead = ahead
+        self._num_wanted = [len(row) for row in sizes]
+        self._num_to_start = self._num_wanted.copy()
+        if groups is None:
+            groups = [range(i, i + 1) for i in range(len(lengths))]
         # Longest first, so that what does not fit shows at the start.
-        order = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
-        self._waiting = deque(i for i in order if sizes[i])
+        self._waiting = deque(
+            sorted(groups, key=lambda group: (-max(lengths[i] for i in group), group.start))
+        )
         self._open: dict[int, _Open] = {}
+        self._over = {i for i, row in enumerate(sizes) if not row}
+        self.groups = groups
+        """Prompts that are opened together."""
+
         self.rows = 0
         """Samples in flight."""
 
@@ -77,18 +90,26 @@ class Schedule:
 
     def starts(self) -> list[Start]:
         """Samples to start now, counted as in flight from here on; none if it is better to wait."""
-        picked, tokens = self._picked()
+        picked, num_opened, tokens = self._picked()
         if not picked or len(picked) * WAVE_SHARE < self.rows:
             return []
+        for _ in range(num_opened):
+            self._open.update(
+                (prompt, _Open()) for prompt in self._not_over(self._waiting.popleft())
+            )
         for prompt, sample in picked:
-            if prompt not in self._open:
-                self._waiting.popleft()
-            one = self._open.setdefault(prompt, _Open())
-            one.started = sample + 1
-            one.in_flight.add(sample)
+            self._open[prompt].started = sample + 1
+            self._open[prompt].in_flight.add(sample)
         self.rows += len(picked)
         self.tokens = tokens
         return picked
+
+    def want(self, prompt: int, count: int) -> None:
+        """The first so many samples of a prompt are wanted; of others nothing is known yet."""
+        before = self._num_wanted[prompt] if prompt in self._open else count
+        self._num_wanted[prompt] = count
+        most = len(self._sizes[prompt])
+        self._num_to_start[prompt] = min(before + self._ahead * (count - before), most)
 
     def held(self, prompt: int) -> bool:
         """Whether a prompt's keys and values are in memory, or to be."""
@@ -102,7 +123,6 @@ class Schedule:
         """A sample in flight has ended."""
         one = self._open[prompt]
         one.in_flight.remove(sample)
-        one.ended += 1
         self.rows -= 1
         self.tokens -= self._sizes[prompt][sample]
         if not one.in_flight and one.started == len(self._sizes[prompt]):
@@ -110,6 +130,7 @@ class Schedule:
 
     def stop(self, prompt: int) -> None:
         """No more samples of a prompt are wanted, those in flight included."""
+        self._over.add(prompt)
         if prompt in self._open:
             for sample in self._open[prompt].in_flight:
                 self.rows -= 1
@@ -120,29 +141,34 @@ class Schedule:
         del self._open[prompt]
         self.tokens -= self._lengths[prompt]
 
-    def _picked(self) -> tuple[list[Start], int]:
-        """What there is room for, and the tokens then in flight."""
+    def _not_over(self, group: range) -> list[int]:
+        return [prompt for prompt in group if prompt not in self._over]
+
+    def _picked(self) -> tuple[list[Start], int, int]:
+        """What there is room for, how many groups that opens, and the tokens then in flight."""
         picked: list[Start] = []
         ahead = {prompt: one.started for prompt, one in self._open.items()}
         tokens = self.tokens
         for prompt in ahead:
             tokens = self._pick(tokens, ahead, prompt, picked)
-        for prompt in self._waiting:
-            if not self._fits(tokens + self._lengths[prompt] + self._sizes[prompt][0], picked):
+        num_opened = 0
+        for group in self._waiting:
+            prompts = self._not_over(group)
+            needed = sum(self._lengths[prompt] + self._sizes[prompt][0] for prompt in prompts)
+            if not self._fits(tokens + needed, picked):
                 break
-            ahead[prompt] = 0
-            tokens = self._pick(tokens + self._lengths[prompt], ahead, prompt, picked)
-        if self._cautious:
-            tokens = self._pick_more(tokens, ahead, picked)
-        return picked, tokens
+            num_opened += 1
+            ahead.update(dict.fromkeys(prompts, 0))
+            tokens += sum(self._lengths[prompt] for prompt in prompts)
+            for prompt in prompts:
+                tokens = self._pick(tokens, ahead, prompt, picked)
+        return picked, num_opened, self._pick_more(tokens, ahead, picked)
 
     def _pick(self, tokens: int, ahead: dict[int, int], prompt: int, picked: list[Start]) -> int:
-        """Add samples of a prompt from its place in `ahead` on; the tokens then in flight."""
+        """Add what is wanted of a prompt from `ahead` on; the tokens then in flight."""
         sizes = self._sizes[prompt]
-        last = len(sizes)
-        if self._cautious:
-            ended = self._open[prompt].ended if prompt in self._open else 0
-            last = min(last, max(1, 2 * ended))
+        lacking = ahead[prompt] < self._num_wanted[prompt]
+        last = self._num_to_start[prompt] if lacking else 0
         while ahead[prompt] < last and self._fits(tokens + sizes[ahead[prompt]], picked):
             tokens += sizes[ahead[prompt]]
             picked.append(Start(prompt, ahead[prompt]))
@@ -150,13 +176,24 @@ class Schedule:
         return tokens
 
     def _pick_more(self, tokens: int, ahead: dict[int, int], picked: list[Start]) -> int:
-        """Add samples that may not be wanted while they are nearly free, one a prompt in turn."""
+        """Add samples that may not be wanted while they are nearly free, one a prompt in turn.
+
+        Of prompts with others in flight: to attend to one more prompt is never free.
+        """
+        if self.rows + len(picked) >= self._lean_rows:
+            return tokens
+        begun = {prompt for prompt, _ in picked}
+        at_work = [
+            prompt
+            for prompt in ahead
+            if prompt in begun or (prompt in self._open and self._open[prompt].in_flight)
+        ]
         going_on = True
         while going_on:
             going_on = False
-            for prompt, sample in ahead.items():
-                sizes = self._sizes[prompt]
-                lean = self.rows + len(picked) < LEAN_ROWS
+            for prompt in at_work:
+                sample, sizes = ahead[prompt], self._sizes[prompt]
+                lean = self.rows + len(picked) < self._lean_rows
                 if lean and sample < len(sizes) and self._fits(tokens + sizes[sample], picked):
                     tokens += sizes[sample]
                     picked.append(Start(prompt, sample))

@@ -4,8 +4,9 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from jurist.engines.base import groups_of, num_more
 from jurist.errors import EngineError
-from jurist.types import Completion, Conversation, Enough, Sampling
+from jurist.types import Completion, Conversation, Sampling, StoppingRule
 
 _WORD = re.compile(r"\s*\S+")
 
@@ -35,10 +36,18 @@ class ScriptedEngine:
         self,
         prompts: Sequence[Conversation],
         sampling: Sampling,
-        enough: Enough | None = None,
+        rule: StoppingRule | None = None,
     ) -> list[list[Completion]]:
-        """Write every reply; `enough` is asked after each."""
-        return [self._samples(prompt, sampling, enough) for prompt in prompts]
+        """Write every reply that is wanted, and no other."""
+        written: list[list[Completion]] = [[] for _ in prompts]
+        for group in groups_of(len(prompts), rule):
+            samples = [written[item] for item in group]
+            while more := num_more(rule, samples, sampling.num_samples):
+                for item in group:
+                    for _ in range(more):
+                        index = sampling.first_index + len(written[item])
+                        written[item].append(self._sample(prompts[item], index, sampling))
+        return written
 
     def score(
         self, prompts: Sequence[Conversation], continuations: Sequence[Sequence[str]]
@@ -59,20 +68,11 @@ class ScriptedEngine:
             for prompt, texts in zip(prompts, continuations, strict=True)
         ]
 
-    def _samples(
-        self, prompt: Conversation, sampling: Sampling, enough: Enough | None
-    ) -> list[Completion]:
-        samples: list[Completion] = []
-        for index in range(sampling.first_index, sampling.first_index + sampling.num_samples):
-            written = self.reply(prompt, index)
-            samples.append(
-                written
-                if isinstance(written, Completion)
-                else _completion(written, prompt, sampling.max_tokens)
-            )
-            if enough is not None and enough(samples):
-                break
-        return samples
+    def _sample(self, prompt: Conversation, index: int, sampling: Sampling) -> Completion:
+        written = self.reply(prompt, index)
+        if isinstance(written, Completion):
+            return written
+        return _completion(written, prompt, sampling.max_tokens)
 
 
 def _completion(text: str, prompt: Conversation, max_tokens: int) -> Completion:

@@ -35,6 +35,11 @@ CREATE TABLE completions (
 CREATE TABLE scores (key BLOB PRIMARY KEY, logp REAL NOT NULL);
 """
 _FINISH_REASONS: Final[dict[str, FinishReason]] = {name: name for name in get_args(FinishReason)}
+_LOG_PAGES: Final = 8000
+"""Pages, of 4 KiB, that the write-ahead log holds before they are moved to the file, which waits
+for the disk. A killed process loses nothing of the log; a power cut may lose what the system has
+not written out by itself."""
+
 _DAMAGE: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 logger = logging.getLogger(__name__)
@@ -156,6 +161,7 @@ class AnswerStore:
             )
         synchronous = "NORMAL" if write_ahead(self._connection, self.path) else "FULL"
         self._connection.execute(f"PRAGMA synchronous = {synchronous}")
+        self._connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
 
     def _pragma(self, name: str) -> object:
         return self._connection.execute(f"PRAGMA {name}").fetchone()[0]

@@ -15,18 +15,19 @@ import numpy as np
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from jurist.digest import digest
-from jurist.engines.base import sample_seed
+from jurist.engines.base import groups_of, sample_seed
 from jurist.engines.decoding import Decoder, decode
 from jurist.engines.drawing import draw, follow, uniforms
-from jurist.engines.invariant_products import PackedProducts, packable
-from jurist.engines.local import Gathering, completion, refuse_too_long, refuse_unlike
+from jurist.engines.gathering import Gathering
+from jurist.engines.invariant_products import BLOCK_ROWS, PackedProducts, packable
+from jurist.engines.local import completion, refuse_too_long, refuse_unlike
 from jurist.engines.plain_decoder import PlainDecoder
 from jurist.engines.schedule import Schedule, Start
 from jurist.engines.shared_prefix import SharedPrefixDecoder, supported
 from jurist.models.chat import encode_prompt, encode_text, stop_ids
 from jurist.models.load import Dtype, load_causal, load_tokenizer, weights_fingerprint
 from jurist.progress import progress
-from jurist.types import Completion, Conversation, Enough, Sampling
+from jurist.types import Completion, Conversation, Sampling, StoppingRule
 
 MAX_BATCH_TOKENS = 65_536
 """Tokens whose keys and values may be held at once: of the prompts being replied to, and of every
@@ -38,6 +39,10 @@ MAX_BATCH_REPLIES = 1_024
 
 MAX_BATCH_LOGITS = 2**25
 """Logits of one step, 128 MB in float32: a model with many tokens decodes fewer replies at once."""
+
+AHEAD = 3
+"""A prompt that is replied to again, since a rule wants more, gets so many times what is wanted at
+the least. A step that attends to one more prompt costs as much as four more replies, measured."""
 
 
 class TransformersEngine:
@@ -98,13 +103,13 @@ class TransformersEngine:
         self,
         prompts: Sequence[Conversation],
         sampling: Sampling,
-        enough: Enough | None = None,
+        rule: StoppingRule | None = None,
     ) -> list[list[Completion]]:
         """Sample replies; see `Engine.generate`.
 
-        Samples are decoded side by side, those of one prompt too. With `enough`, those still open
-        when it says so are dropped; unless the batch is nearly empty, no more are begun of a prompt
-        than twice those that have ended.
+        Samples are decoded side by side, those of one prompt too. With a rule, those that it wants
+        are begun, and while the batch is nearly empty others too; what is still open when it wants
+        no more of a group is dropped.
         """
         encoded = [encode_prompt(self.tokenizer, prompt) for prompt in prompts]
         self._refuse_too_long(encoded, sampling.max_tokens)
@@ -116,8 +121,8 @@ class TransformersEngine:
 
         choice = partial(draw, temperature=sampling.temperature, top_p=sampling.top_p)
         sizes = [[sampling.max_tokens] * sampling.num_samples] * len(prompts)
-        schedule, decoder = self._plan(encoded, sizes, cautious=enough is not None)
-        gathering = Gathering(len(prompts), enough)
+        schedule, decoder = self._plan(encoded, sizes, groups_of(len(prompts), rule))
+        gathering = Gathering(schedule, sampling.num_samples, rule)
         with progress("sampling", len(prompts) * sampling.num_samples, "replies") as advance:
             for ended in decode(
                 decoder,
@@ -135,10 +140,9 @@ class TransformersEngine:
                     logp=ended.logp,
                     num_prompt_tokens=len(encoded[ended.prompt]),
                 )
-                if gathering.add(ended.prompt, ended.sample, one):
-                    schedule.stop(ended.prompt)
+                gathering.add(ended.prompt, ended.sample, one)
                 advance(1)
-        return gathering.found
+        return gathering.answers()
 
     def score(
         self, prompts: Sequence[Conversation], continuations: Sequence[Sequence[str]]
@@ -160,7 +164,7 @@ class TransformersEngine:
         def script(start: Start) -> Any:  # noqa: ANN401 - an array
             return np.array(replies[start.prompt][asked[start.prompt][start.sample]])
 
-        schedule, decoder = self._plan(encoded, sizes, cautious=False)
+        schedule, decoder = self._plan(encoded, sizes)
         with progress("scoring", sum(map(len, sizes)), "continuations") as advance:
             for ended in decode(
                 decoder, schedule, encoded, script, follow, stops=(), device=self.model.device
@@ -170,19 +174,25 @@ class TransformersEngine:
         return found
 
     def _plan(
-        self, encoded: Sequence[list[int]], sizes: Sequence[Sequence[int]], *, cautious: bool
+        self,
+        encoded: Sequence[list[int]],
+        sizes: Sequence[Sequence[int]],
+        groups: Sequence[range] | None = None,
     ) -> tuple[Schedule, Decoder]:
         """A schedule of samples of these sizes, and what decodes them."""
         plan = partial(
             Schedule,
             max_tokens=self.max_batch_tokens,
             max_rows=self._max_rows,
-            cautious=cautious,
+            groups=groups,
+            ahead=AHEAD,
         )
         lengths = [len(ids) for ids in encoded]
         if self._shares_prefix:
             if self._products is None and packable(self.model):
                 self._products = PackedProducts(self.model)
+            if self._products is not None:
+                plan = partial(plan, lean_rows=BLOCK_ROWS)
             return plan(lengths, sizes), SharedPrefixDecoder(self.model, self._products)
         # Here every reply holds a copy of its prompt.
         whole = [[n + size for size in row] for n, row in zip(lengths, sizes, strict=True)]

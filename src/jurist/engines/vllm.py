@@ -26,8 +26,9 @@ from typing import Any, Final, Self, TypeAlias
 from transformers import PreTrainedTokenizerBase
 
 from jurist.digest import digest
-from jurist.engines.base import sample_seed
-from jurist.engines.local import Gathering, completion, refuse_too_long, refuse_unlike
+from jurist.engines.base import groups_of, sample_seed
+from jurist.engines.gathering import Gathering
+from jurist.engines.local import completion, refuse_too_long, refuse_unlike
 from jurist.engines.schedule import Schedule, Start
 from jurist.errors import ConfigError, EngineError
 from jurist.models.chat import encode_prompt, encode_text, stop_ids
@@ -39,7 +40,7 @@ from jurist.models.load import (
     weights_fingerprint,
 )
 from jurist.progress import progress
-from jurist.types import Completion, Conversation, Enough, Sampling
+from jurist.types import Completion, Conversation, Sampling, StoppingRule
 
 LEAST_TEMPERATURE: Final = 0.01
 """vLLM reads a lower one, unless it is 0, as this."""
@@ -145,13 +146,13 @@ class VllmEngine:
         self,
         prompts: Sequence[Conversation],
         sampling: Sampling,
-        enough: Enough | None = None,
+        rule: StoppingRule | None = None,
     ) -> list[list[Completion]]:
         """Sample replies; see `Engine.generate`.
 
-        Samples are decoded side by side, those of one prompt too. With `enough`, vLLM is told to
-        abort those still open when it says so; unless few are open in all, no more are begun of a
-        prompt than twice those that have ended.
+        Samples are decoded side by side, those of one prompt too. With a rule, those that it wants
+        are begun, and while few are open in all others too; vLLM is told to abort what is still
+        open when the rule wants no more of a group.
 
         Raises:
             ConfigError: A temperature that vLLM would round.
@@ -174,18 +175,17 @@ class VllmEngine:
             return encoded[start.prompt], self._parameters(**settings)
 
         sizes = [[sampling.max_tokens] * sampling.num_samples] * len(prompts)
-        schedule = self._plan(encoded, sizes, cautious=enough is not None)
-        gathering = Gathering(len(prompts), enough)
+        schedule = self._plan(encoded, sizes, groups_of(len(prompts), rule))
+        gathering = Gathering(schedule, sampling.num_samples, rule)
         with (
             progress("sampling", len(prompts) * sampling.num_samples, "replies") as advance,
             closing(run(self._core, schedule, request, self._names)) as outputs,
         ):
             for start, output in outputs:
                 one = read_output(self.tokenizer, output, len(encoded[start.prompt]))
-                if gathering.add(start.prompt, start.sample, one):
-                    schedule.stop(start.prompt)
+                gathering.add(start.prompt, start.sample, one)
                 advance(1)
-        return gathering.found
+        return gathering.answers()
 
     def score(
         self, prompts: Sequence[Conversation], continuations: Sequence[Sequence[str]]
@@ -211,7 +211,7 @@ class VllmEngine:
             return [*encoded[start.prompt], *beginning], parameters
 
         logps: list[dict[tuple[int, ...], float]] = [{} for _ in prompts]
-        schedule = self._plan(encoded, [[1] * len(row) for row in asked], cautious=False)
+        schedule = self._plan(encoded, [[1] * len(row) for row in asked])
         with (
             progress("scoring", sum(map(len, asked)), "beginnings") as advance,
             closing(run(self._core, schedule, request, self._names)) as outputs,
@@ -229,12 +229,15 @@ class VllmEngine:
         ]
 
     def _plan(
-        self, encoded: Sequence[Sequence[int]], sizes: Sequence[Sequence[int]], *, cautious: bool
+        self,
+        encoded: Sequence[Sequence[int]],
+        sizes: Sequence[Sequence[int]],
+        groups: Sequence[range] | None = None,
     ) -> Schedule:
         # vLLM has a budget of memory of its own.
         lengths = [len(ids) for ids in encoded]
         return Schedule(
-            lengths, sizes, max_tokens=sys.maxsize, max_rows=self._max_rows, cautious=cautious
+            lengths, sizes, max_tokens=sys.maxsize, max_rows=self._max_rows, groups=groups
         )
 
     def _parameters(self, **settings: Any) -> Any:  # noqa: ANN401 - vllm.SamplingParams

@@ -2,7 +2,7 @@
 
 Started by `jurist.engines.workers` with the number of a file descriptor, its end of the line. It is
 told how to make its engine, says ("ready", fingerprint), and then for each job ("done", answers).
-In between it may ask ("enough", completions), and is told whether. What goes wrong it says as
+In between it may ask ("more", completions), and is told how many. What goes wrong it says as
 ("raised", exception).
 
 Messages are pickled. Both ends are this program, on a line that no one else holds: a pair of
@@ -23,7 +23,7 @@ from typing import Any
 from jurist.engines.base import Engine
 from jurist.errors import EngineError, JuristError
 from jurist.progress import silence
-from jurist.types import Completion
+from jurist.types import Completion, StoppingRule
 
 
 class _Line:
@@ -48,8 +48,8 @@ class _Line:
     def send(self, *message: object) -> None:
         self._connection.send(message)
 
-    def enough(self, have: Sequence[Completion]) -> bool:
-        self.send("enough", list(have))
+    def more(self, samples: Sequence[Sequence[Completion]]) -> int:
+        self.send("more", samples)
         return self.receive()
 
 
@@ -62,9 +62,10 @@ def work(line: _Line) -> None:
         line.send("raised", _sendable(error))
         return
     while True:
-        job, early = line.receive()
+        job, group_size = line.receive()
+        rule = None if group_size is None else StoppingRule(line.more, group_size)
         try:
-            line.send("done", job.done_by(engine, line.enough if early else None))
+            line.send("done", job.done_by(engine, rule))
         except Exception as error:  # noqa: BLE001 - whatever it is, it is told to who waits
             line.send("raised", _sendable(error))
 

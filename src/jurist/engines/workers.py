@@ -14,7 +14,7 @@ from typing import Any, Final
 from jurist.engines.base import Engine
 from jurist.engines.crew import JOB_SIZE, Death, Job, Spread
 from jurist.errors import ConfigError, EngineError
-from jurist.types import Enough
+from jurist.types import StoppingRule
 
 EngineFactory = Callable[[], Engine]
 """Makes the engine, in the process that is to hold it."""
@@ -93,7 +93,7 @@ class _Worker:
             raise EngineError(f"cannot start a worker: {error.strerror or error}") from error
         finally:
             there.close()
-        self.enough: Enough | None = None
+        self.rule: StoppingRule | None = None
         self.send(factory)
 
     def send(self, message: object) -> None:
@@ -180,27 +180,27 @@ class Processes:
         """Of the processes that are there now."""
         return [worker.process.pid for worker in self._workers if worker is not None]
 
-    def begin(self, place: int, job: Job, enough: Enough | None) -> None:
+    def begin(self, place: int, job: Job, rule: StoppingRule | None) -> None:
         """Give a process a job; see `Crew.begin`."""
         worker = self._workers[place]
         if worker is None:
             worker = self._start(place)
             self._greet(worker)
-        worker.enough = enough
-        worker.send((job, enough is not None))
+        worker.rule = rule
+        worker.send((job, rule and rule.group_size))
         self._busy[place] = worker
 
     def wait(self) -> tuple[int, list[Any] | Exception | Death]:
-        """Wait for the first to be done, and answer those that ask whether it is enough."""
+        """Wait for the first to be done, and answer those that ask how many more are wanted."""
         while True:
             ready = set(wait([worker.line for worker in self._busy.values()]))
             for place, worker in list(self._busy.items()):
                 if worker.line not in ready:
                     continue
                 match worker.receive():
-                    case ("enough", have):
-                        assert worker.enough is not None
-                        worker.send(worker.enough(have))
+                    case ("more", samples):
+                        assert worker.rule is not None
+                        worker.send(worker.rule.more(samples))
                     case ("done" | "raised", outcome):
                         del self._busy[place]
                         return place, outcome

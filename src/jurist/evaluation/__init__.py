@@ -5,16 +5,25 @@ from jurist.evaluation.calibration import Calibration, ReliabilityBin, calibrati
 from jurist.evaluation.compare import PairedComparison, compare
 from jurist.evaluation.intervals import (
     Estimate,
+    crossed_bootstrap,
     group_bootstrap,
     group_bootstrap_each,
     mcnemar,
     wilson,
 )
 from jurist.evaluation.judged import Judged, credit, equal_readings, judged
+from jurist.evaluation.seeds import (
+    SeededAgreement,
+    SeededCategory,
+    SeededPoint,
+    across_seeds,
+    seeded_difference,
+)
 from jurist.evaluation.selection import SelectionPoint, selection_points
 from jurist.evaluation.shortcuts import BagOfWords, Shortcut, longer_wins, shortcuts
 from jurist.evaluation.stopping import STOP_AT, StoppingPoint, stopping_curve
-from jurist.evaluation.votes import VotePoint, vote_curve
+from jurist.evaluation.suites import OfficialScore, official_scores
+from jurist.evaluation.votes import VoteCredits, VotePoint, vote_credits, vote_curve
 
 __all__ = [
     "STOP_AT",
@@ -24,25 +33,35 @@ __all__ = [
     "CategoryAgreement",
     "Estimate",
     "Judged",
+    "OfficialScore",
     "PairedComparison",
     "ReliabilityBin",
+    "SeededAgreement",
+    "SeededCategory",
+    "SeededPoint",
     "SelectionPoint",
     "Shortcut",
     "StoppingPoint",
+    "VoteCredits",
     "VotePoint",
+    "across_seeds",
     "agreement",
     "calibration",
     "compare",
     "credit",
+    "crossed_bootstrap",
     "equal_readings",
     "group_bootstrap",
     "group_bootstrap_each",
     "judged",
     "longer_wins",
     "mcnemar",
+    "official_scores",
+    "seeded_difference",
     "selection_points",
     "shortcuts",
     "stopping_curve",
+    "vote_credits",
     "vote_curve",
     "wilson",
 ]

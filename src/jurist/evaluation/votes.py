@@ -26,6 +26,20 @@ class VotePoint:
     """Tokens written for a pair at that number of votes, on average."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VoteCredits:
+    """What a number of votes earns, pair by pair."""
+
+    votes: int
+    """Readings of a pair, both orders together."""
+
+    credits: Floats
+    """Mean credit of each labelled pair's blocks of so many votes. Shape: [N]."""
+
+    tokens: float
+    """Tokens written for a pair at that number of votes, on average."""
+
+
 def vote_curve(
     rows: Sequence[Judged], *, num_resamples: int = NUM_RESAMPLES, seed: int = 0
 ) -> list[VotePoint]:
@@ -50,26 +64,43 @@ def vote_curve(
     Raises:
         ValueError: If no row is labelled better one way or the other.
     """
+    found = vote_credits(rows)
+    accuracies = group_bootstrap_each(
+        [point.credits for point in found],
+        [row.preference.group for row in rows if row.label is not Verdict.TIE],
+        num_resamples=num_resamples,
+        seed=seed,
+    )
+    return [
+        VotePoint(votes=point.votes, accuracy=accuracy, tokens=point.tokens)
+        for point, accuracy in zip(found, accuracies, strict=True)
+    ]
+
+
+def vote_credits(rows: Sequence[Judged]) -> list[VoteCredits]:
+    """What each labelled pair earns with 1, 2, 4, 8, ... votes, by the rule of `vote_curve`.
+
+    Args:
+        rows: What was judged.
+    """
     rows = equal_readings(rows)
     labelled = [row for row in rows if row.label is not Verdict.TIE]
     orders = [_orders(row) for row in labelled]
     lengths = np.array([min(len(plain), len(swapped)) for plain, swapped in orders], np.int64)
     most = 2 * int(lengths.min(initial=2**31)) if labelled else 0
     sizes = [2**i for i in range(1, most.bit_length()) if 2**i <= most]
-
     blocks = _Blocks(labelled, orders, lengths)
-    columns = [[single_credit(row) for row in labelled], *(blocks.credits(n // 2) for n in sizes)]
-    accuracies = group_bootstrap_each(
-        columns,
-        [row.preference.group for row in labelled],
-        num_resamples=num_resamples,
-        seed=seed,
-    )
     single = sum(row.ballot.num_tokens / len(row.ballot.judgements) for row in labelled)
-    tokens = [single / len(labelled), *(blocks.tokens(n // 2) for n in sizes)]
     return [
-        VotePoint(votes=votes, accuracy=accuracy, tokens=cost)
-        for votes, accuracy, cost in zip([1, *sizes], accuracies, tokens, strict=True)
+        VoteCredits(
+            votes=1,
+            credits=np.array([single_credit(row) for row in labelled], np.float64),
+            tokens=single / len(labelled) if labelled else 0.0,
+        ),
+        *(
+            VoteCredits(votes=n, credits=blocks.credits(n // 2), tokens=blocks.tokens(n // 2))
+            for n in sizes
+        ),
     ]
 
 

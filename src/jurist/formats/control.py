@@ -26,10 +26,13 @@ _SQUARE = (
 # joiner, so that what is broken stays as it is.
 _NAME = rf"[^\s<>|\uff5c{WORD_JOINER}]{{1,64}}"
 
-_OPENING = re.compile(
-    rf"<(?=[|\uff5c]{_NAME}[|\uff5c]?>|{_NAME}[|\uff5c]>|<?/?SYS>>|<</?SYS>>|(?:{_ANGLED})>)"
-    rf"|\[(?=\|{_NAME}\|\]|(?:{_SQUARE})\])"
-    r"|\](?=~!?b[\[\]])|\[(?=e~\[)"
+# One for each bracket: to search for one character is several times as fast as for any of three.
+_OPENINGS = (
+    re.compile(
+        rf"<(?=[|\uff5c]{_NAME}[|\uff5c]?>|{_NAME}[|\uff5c]>|<?/?SYS>>|<</?SYS>>|(?:{_ANGLED})>)"
+    ),
+    re.compile(rf"\[(?=\|{_NAME}\|\]|(?:{_SQUARE})\]|e~\[)"),
+    re.compile(r"\](?=~!?b[\[\]])"),
 )
 
 
@@ -57,4 +60,6 @@ def neutralised(text: str) -> str:
         >>> neutralised("a <|> b, x[0] < y")
         'a <|> b, x[0] < y'
     """
-    return _OPENING.sub(lambda match: match[0] + WORD_JOINER, text)
+    for opening in _OPENINGS:
+        text = opening.sub(lambda match: match[0] + WORD_JOINER, text)
+    return text

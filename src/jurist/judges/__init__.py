@@ -1,6 +1,7 @@
 """Judges: all that prefers one response to another, behind one interface."""
 
 from jurist.judges.adaptive import Adaptive, next_votes
+from jurist.judges.averaged import AveragedJudge, SamplingAndScoring
 from jurist.judges.ballot import PROBABILITY_FLOOR, Ballot, ballots
 from jurist.judges.base import Comparer, Judge, SamplingJudge, Scorer
 from jurist.judges.both_orders import BothOrders
@@ -16,6 +17,7 @@ from jurist.judges.vote import Voting
 __all__ = [
     "PROBABILITY_FLOOR",
     "Adaptive",
+    "AveragedJudge",
     "Ballot",
     "BothOrders",
     "Budgeted",
@@ -25,6 +27,7 @@ __all__ = [
     "Judge",
     "OrderVotes",
     "PairwiseJudge",
+    "SamplingAndScoring",
     "SamplingJudge",
     "ScoredJudge",
     "Scorer",

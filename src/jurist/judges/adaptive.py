@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from jurist.judges.base import SamplingJudge
-from jurist.judges.polling import Polling
+from jurist.judges.polling import counted
 from jurist.judges.predictive import OrderVotes, probability_of_change
 from jurist.types import Comparison, Judgement
 
@@ -34,13 +34,13 @@ class Adaptive:
     every verdict is that of all votes, whatever the shares. A tie then takes every vote, and so
     does a comparison without any verdict, with any `stop_at`.
 
-    **Rounds.** A round asks for as many votes as would have to be cast, all for the leader, before
-    the rule could end the sampling: each comparison's prompt is read in few rounds, and hardly a
-    vote more is cast than one by one.
+    **Steps.** As many votes are asked for at a time as would have to be cast, all for the leader,
+    before the rule could end the sampling: hardly a vote more is cast than one by one. It is all
+    one call of the judge, so an engine reads each prompt once, keeps its batches full with other
+    comparisons, and may begin votes ahead of need, which are dropped if they are not wanted.
 
     What comes out for one comparison depends on that comparison and its samples alone, and a
-    ballot's judgements are the first of those that `BothOrders(judge)` gives. Rounds go by sample
-    index, so an engine that is `Cached` asks for nothing twice.
+    ballot's judgements are the first of those that `BothOrders(judge)` gives.
     """
 
     judge: SamplingJudge
@@ -61,23 +61,37 @@ class Adaptive:
             For each comparison the votes of the order given, then as many of the swapped order.
 
         Raises:
-            ValueError: If the judge gives other than as many votes as it was asked for.
+            ValueError: If the judge gives other than as many votes as it was asked for, or
+                judgements that state probabilities, whose ballot is no matter of a majority.
         """
-        polling = Polling(self.judge, comparisons)
-        still_open = polling.comparisons
-        while still_open:
-            # Those with the fewest votes, so that all who ever come to that number ask together.
-            fewest = min(map(polling.num_cast, still_open))
-            more = {
-                comparison: next_votes(
-                    *polling.votes(comparison), polling.num_left(comparison), self.stop_at
+        more = partial(_more_votes, self.judge.num_samples, self.stop_at)
+        orders = [(comparison, comparison.swapped()) for comparison in comparisons]
+        judged = self.judge.sample_groups(orders, more)
+        if len(judged) != len(orders):
+            raise ValueError(
+                f"the judge was asked about {len(orders)} comparisons and answered on {len(judged)}"
+            )
+        found: list[list[Judgement]] = []
+        for given, swapped in judged:
+            if len(given) != len(swapped) or more((given, swapped)):
+                raise ValueError(
+                    f"the judge gave {len(given)} and {len(swapped)} judgements of the two orders "
+                    f"of a comparison, and more were wanted; votes must balance between the orders"
                 )
-                for comparison in still_open
-                if polling.num_cast(comparison) == fewest
-            }
-            polling.ask({comparison: count for comparison, count in more.items() if count})
-            still_open = [comparison for comparison in still_open if more.get(comparison) != 0]
-        return [polling.judgements(comparison) for comparison in comparisons]
+            found.append([*given, *(judgement.mapped_back() for judgement in swapped)])
+        return found
+
+
+def _more_votes(num_samples: int, stop_at: float, orders: Sequence[Sequence[Judgement]]) -> int:
+    """Votes to cast next in each order, after those of the order given and of the swapped one."""
+    given, swapped = orders
+    if any(judgement.probability is not None for judgement in (*given, *swapped)):
+        raise ValueError(
+            "the judge states probabilities, which a ballot averages; only votes can be stopped "
+            "early: use BothOrders"
+        )
+    votes = counted(given), counted([judgement.mapped_back() for judgement in swapped])
+    return next_votes(*votes, num_samples - len(given), stop_at)
 
 
 @lru_cache(maxsize=2**17)

@@ -1,6 +1,6 @@
 """The interfaces that everything which prefers one response to another comes down to."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from jurist.types import Comparison, Conversation, Judgement
@@ -52,6 +52,30 @@ class SamplingJudge(Judge, Protocol):
         Raises:
             DataError: A comparison cannot be shown to this judge.
             EngineError: The model behind the judge could not be reached.
+        """
+        ...
+
+    def sample_groups(
+        self,
+        groups: Sequence[Sequence[Comparison]],
+        more: Callable[[Sequence[Sequence[Judgement]]], int],
+    ) -> list[list[list[Judgement]]]:
+        """Judge comparisons that go together, as often as the judgements themselves call for.
+
+        Args:
+            groups: What to judge, as many comparisons in each group.
+            more: Told the first judgements of each comparison of a group, as many of each and none
+                at first: how many more of each are wanted; see `StoppingRule`. It can be pickled,
+                and depends on nothing else.
+
+        Returns:
+            For each group, and each of its comparisons, the first judgements: those after which
+            `more` wanted no others, or `num_samples`.
+
+        Raises:
+            DataError: A comparison cannot be shown to this judge.
+            EngineError: The model behind the judge could not be reached.
+            ValueError: The groups are of unlike sizes.
         """
         ...
 

@@ -40,11 +40,14 @@ class DirectJudge:
                 f"the engine was asked {len(prompts)} prompts and answered {len(scores)}; "
                 f"an engine gives one list of log-probabilities per prompt"
             )
-        return [[_judgement(dict(zip(verdicts, logps, strict=True)))] for logps in scores]
+        return [[weighed(dict(zip(verdicts, logps, strict=True)))] for logps in scores]
 
 
-def _judgement(logps: Mapping[Verdict, float]) -> Judgement:
-    """What the log-probabilities of the verdicts, in nats, amount to."""
+def weighed(logps: Mapping[Verdict, float]) -> Judgement:
+    """What the log-probabilities of the verdicts, in nats, amount to.
+
+    Of a tie's likelihood half counts for either response. A number that is not there is a failure.
+    """
     highest = max(logps.values())
     if not math.isfinite(highest) or any(math.isnan(logp) for logp in logps.values()):
         return Judgement(text="", outcome=Failure.ERROR)

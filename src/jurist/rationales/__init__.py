@@ -1,6 +1,6 @@
 """Rationales: from preferences and a judge's own traces to rows that it can be trained on."""
 
-from jurist.rationales.contrast import right_and_wrong
+from jurist.rationales.contrast import joined, right_and_wrong
 from jurist.rationales.leaks import Leak, disclosure, find_leaks, refuse_leaks
 from jurist.rationales.rationalize import Rationales, sample_rationales
 from jurist.rationales.rows import (
@@ -26,6 +26,7 @@ __all__ = [
     "both_orders",
     "disclosure",
     "find_leaks",
+    "joined",
     "read_rows",
     "refuse_leaks",
     "right_and_wrong",

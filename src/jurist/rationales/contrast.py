@@ -1,6 +1,6 @@
 """STaR-DPO: right traces set against wrong ones of the same prompt."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from jurist.rationales.draw import balanced, by_prompt, drawn, refuse_none
@@ -13,7 +13,8 @@ def right_and_wrong(
     *,
     per_prompt: int,
     seed: int,
-    unparseable: Literal["skip", "wrong"] = "skip",
+    unparseable: Literal["skip", "wrong", "only"] = "skip",
+    none_is_fine: bool = False,
 ) -> Selection[PairRow]:
     """Pair traces whose verdict is the label with traces whose verdict is not.
 
@@ -25,7 +26,9 @@ def right_and_wrong(
         traces: Of one round, in any order.
         per_prompt: Most pairs of one preference in one order.
         seed: Of the draws.
-        unparseable: Whether a trace that ended without a verdict may stand as a wrong one.
+        unparseable: Whether a trace that ended without a verdict may stand as a wrong one, or
+            nothing but such a trace may.
+        none_is_fine: Give no rows, where there are none, for others to be added.
 
     Returns:
         The rows, and counts: of `traces` the `right` and `wrong` ones; `prompts`, and of those how
@@ -34,7 +37,7 @@ def right_and_wrong(
         `rows`.
 
     Raises:
-        ConfigError: If no row comes of it.
+        ConfigError: If no row comes of it, unless that is fine.
     """
     groups = by_prompt(traces)
     kept: list[tuple[int, PairRow]] = []
@@ -74,13 +77,38 @@ def right_and_wrong(
     rows = balanced(kept, seed)
     counts["unbalanced"] = len(kept) - len(rows)
     counts["rows"] = len(rows)
-    refuse_none(
-        rows, counts, "right and wrong traces of one prompt are needed, for either right verdict"
-    )
+    if not none_is_fine:
+        refuse_none(
+            rows,
+            counts,
+            "right and wrong traces of one prompt are needed, for either right verdict",
+        )
     return Selection(rows=rows, counts=counts)
 
 
-def _is_wrong(trace: Trace, unparseable: Literal["skip", "wrong"]) -> bool:
+def joined(selections: Mapping[str, Selection[PairRow]]) -> Selection[PairRow]:
+    """Selections of one round together; a row that stands in several is there once.
+
+    Args:
+        selections: By a name, which their counts are called by as well.
+
+    Returns:
+        The rows in the order of the selections, and counts: of each selection as `NAME/COUNT`, rows
+        left out as `repeated`, and `rows`.
+    """
+    every = [row for selection in selections.values() for row in selection.rows]
+    rows = list(dict.fromkeys(every))
+    counts = {
+        f"{name}/{count}": value
+        for name, selection in selections.items()
+        for count, value in selection.counts.items()
+    }
+    counts |= {"repeated": len(every) - len(rows), "rows": len(rows)}
+    refuse_none(rows, counts, "right and wrong traces of one prompt are needed")
+    return Selection(rows=rows, counts=counts)
+
+
+def _is_wrong(trace: Trace, unparseable: Literal["skip", "wrong", "only"]) -> bool:
     if isinstance(trace.outcome, Verdict):
-        return not trace.right
-    return trace.outcome is Failure.UNPARSEABLE and unparseable == "wrong"
+        return not trace.right and unparseable != "only"
+    return trace.outcome is Failure.UNPARSEABLE and unparseable != "skip"

@@ -61,7 +61,7 @@ def disclosure(reply: str) -> str | None:
 
     Example:
         >>> disclosure("As you said, A is better")
-        'you said'
+        'As you said'
         >>> disclosure("Response A is better than response B: it answers the question") is None
         True
     """

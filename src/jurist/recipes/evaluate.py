@@ -86,17 +86,21 @@ def run_evaluate(config: EvaluateConfig) -> int:
     """
     results = evaluate(config)
     show(config.output, results)
+    return failure_status(results, allowed=config.max_failure_rate, output=config.output)
+
+
+def failure_status(results: "Results", *, allowed: float, output: Path) -> int:
+    """1, and a word on it, if more judgements of a set failed than are allowed; else 0."""
     failed = max(row.agreement.failure_rate for row in results.rows)
-    if failed > config.max_failure_rate:
-        Console(stderr=True).print(
-            f"jurist: {failed:.1%} of the judgements have no verdict, more than the "
-            f"{config.max_failure_rate:.1%} allowed by --max-failure-rate; all are kept in "
-            f"{config.output}",
-            markup=False,
-            soft_wrap=True,
-        )
-        return 1
-    return 0
+    if failed <= allowed:
+        return 0
+    Console(stderr=True).print(
+        f"jurist: {failed:.1%} of the judgements have no verdict, more than the {allowed:.1%} "
+        f"allowed by --max-failure-rate; all are kept in {output}",
+        markup=False,
+        soft_wrap=True,
+    )
+    return 1
 
 
 def evaluate(config: EvaluateConfig) -> "Results":

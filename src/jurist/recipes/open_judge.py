@@ -14,12 +14,14 @@ from jurist.errors import ConfigError
 from jurist.formats import FormatName, make_format
 from jurist.judges import (
     Adaptive,
+    AveragedJudge,
     BothOrders,
     Budgeted,
     ComparedJudge,
     DirectJudge,
     Judge,
     PairwiseJudge,
+    SamplingAndScoring,
     SamplingJudge,
     ScoredJudge,
 )
@@ -48,6 +50,10 @@ class VotingConfig:
     """Stop voting on a pair once all votes would give another verdict with at most this
     probability, such as 0.01; at 0, once no vote can change it. None: never."""
 
+    verdicts: Literal["counted", "averaged"] = "counted"
+    """counted: each reading casts the vote that it wrote. averaged: each gives the probability that
+    its reasoning leaves the verdicts, and their mean decides; one more pass over each reply."""
+
     mean_votes: float | None = None
     """Votes of a pair on average, both orders together, spent where the verdict is open.
     None: no budget."""
@@ -65,6 +71,12 @@ class VotingConfig:
             raise ConfigError(
                 "--stop-at and --mean-votes are two answers to how many votes a pair gets; "
                 "give one of them"
+            )
+
+        if self.verdicts == "averaged" and (self.stop_at, self.mean_votes) != (None, None):
+            raise ConfigError(
+                "--verdicts averaged has no majority that votes could be stopped by; leave "
+                "--stop-at and --mean-votes"
             )
 
     def sampling(self, *, seed: int) -> Sampling:
@@ -231,7 +243,16 @@ def _generative(engine: Engine, name: FormatName, config: JudgeConfig, *, seed: 
         direct = DirectJudge(engine=engine, format=form)
         return OpenJudge(judge=BothOrders(direct), kind="direct", format=name, votes=1)
     sampling = config.voting.sampling(seed=seed)
-    judge = config.voting.both_orders(PairwiseJudge(engine, format=form, sampling=sampling))
+    if config.voting.verdicts == "counted":
+        judge = config.voting.both_orders(PairwiseJudge(engine, format=form, sampling=sampling))
+    elif isinstance(engine, LogprobEngine):
+        weighing = cast(SamplingAndScoring, engine)
+        judge = BothOrders(AveragedJudge(engine=weighing, format=form, sampling=sampling))
+    else:
+        raise ConfigError(
+            f"{config.model}: the engine tells no log-probabilities, which --verdicts averaged "
+            f"needs; leave it counted"
+        )
     return OpenJudge(
         judge=judge,
         kind="reasoning",

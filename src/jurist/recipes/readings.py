@@ -10,7 +10,7 @@ import json
 import zlib
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -73,7 +73,7 @@ def write_readings(
                     "id": preference.id,
                     "digest": digest(preference),
                     "seed": seed,
-                    "judgements": [asdict(judgement) for judgement in found],
+                    "judgements": list(found),
                     "num_unasked": num_possible - len(found),
                 }
             )

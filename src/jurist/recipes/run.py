@@ -37,7 +37,7 @@ PACKAGES = (
     "peft",
     "safetensors",
     "numpy",
-    "httpx2",
+    "h11",
     "tyro",
     "rich",
     "pyarrow",
@@ -171,7 +171,7 @@ def _name_and_path(source: str) -> tuple[str, str]:
 
 
 _UNKNOWN = "no such setting"
-_HOW = frozenset({"output", "max_concurrency", "workers", "ray"})
+_HOW = frozenset({"output", "max_concurrency", "workers", "ray", "jobs"})
 """Settings of where and how fast, which may change from one part of a run to the next: they do not
 change what comes out. The directory may have been moved."""
 

@@ -30,8 +30,8 @@ class DataConfig:
     """Split of Hugging Face data sets to test on, if they have several."""
 
     layout: str = "auto"
-    """Columns of the files: jurist, trl, hh-rlhf, ultrafeedback-binarized, rewardbench, or auto to
-    go by the columns themselves."""
+    """Columns of the files: the name of a layout (docs/data.md), such as jurist, trl or hh-rlhf, or
+    auto to go by the columns themselves."""
 
     skip_bad: bool = False
     """Set bad rows aside in the run's directory and go on, instead of refusing the file."""

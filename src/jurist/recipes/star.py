@@ -5,7 +5,7 @@ import logging
 import math
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -212,6 +212,7 @@ def rationalize_round(
     *,
     rationalizer: Rationalizer,
     sides: Sequence[Literal["right", "wrong"]],
+    num_samples: int,
     seed: int,
     store: Path,
     max_tokens: int,
@@ -221,9 +222,10 @@ def rationalize_round(
 
     Args:
         turn: The round. `rationales.json` in its folder gets the counts.
-        config: How many rationales of a side, how, and by whom.
+        config: How they are sampled, and by whom.
         rationalizer: How the author is asked.
         sides: Which verdicts are explained.
+        num_samples: Rationales of each preference in each order and side.
         seed: The run's seed.
         store: SQLite file of completions; what it holds is not sampled again.
         max_tokens: Longest rationale. One that is cut never becomes a training row.
@@ -237,7 +239,7 @@ def rationalize_round(
             author,
             rationalizer,
             turn.preferences,
-            config.sampling(seed=seed, max_tokens=max_tokens),
+            replace(config.sampling(seed=seed, max_tokens=max_tokens), num_samples=num_samples),
             sides=sides,
         )
     note(turn, "rationales.json", {"author": name, **written.counts})

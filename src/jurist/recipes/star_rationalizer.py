@@ -84,6 +84,7 @@ def star_rationalizer(config: StarRationalizerConfig) -> "Results":
                 config.star,
                 rationalizer=rationalizer,
                 sides=("right",) if config.objective == "sft" else ("right", "wrong"),
+                num_samples=config.star.num_samples,
                 seed=config.seed,
                 store=run / "completions.sqlite",
                 max_tokens=config.voting.max_tokens,

@@ -8,7 +8,8 @@ but the pictures inside it.
 import base64
 import importlib.util
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import jinja2
 from markupsafe import Markup
@@ -17,6 +18,9 @@ from jurist.reports.results import ComparisonRow, Disagreement, Results
 from jurist.reports.sections import Section, sections
 from jurist.reports.table import COLUMNS, percent, row_name, shortcut_rows, summary_cells
 from jurist.reports.text import visible
+
+if TYPE_CHECKING:
+    from jurist.reports.drawing import Picture
 
 _COMMA = re.compile(r"(?<=\d), (?=[+-]?\d)")
 
@@ -27,15 +31,7 @@ def html(results: Results) -> str:
     The figures need Matplotlib, of the extra `report`. Without it the page says so, and how to get
     it, and has everything else.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("jurist", "reports/templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_shown,
-    )
-    return environment.get_template("report.html").render(
+    return template("report.html").render(
         results=results,
         judges=list(dict.fromkeys(row.method for row in results.rows)),
         columns=COLUMNS,
@@ -47,6 +43,19 @@ def html(results: Results) -> str:
             (f"{case.method} on {case.split}", _case(case)) for case in results.disagreements
         ),
     )
+
+
+def template(name: str) -> jinja2.Template:
+    """A page of this package, in which every value is escaped and shows what it holds."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("jurist", "reports/templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_shown,
+    )
+    return environment.get_template(name)
 
 
 def _shown(value: object) -> object:
@@ -112,12 +121,22 @@ def _summary(results: Results) -> list[tuple[str, Mapping[str, object]]]:
     ]
 
 
+def can_draw() -> bool:
+    """Whether figures can be drawn here: they need Matplotlib, of the extra `report`."""
+    return importlib.util.find_spec("matplotlib") is not None
+
+
 def _pictures(results: Results) -> list[Mapping[str, str]] | None:
     """The figures as data for the page, or None if they cannot be drawn."""
-    if importlib.util.find_spec("matplotlib") is None:
+    if not can_draw():
         return None
     from jurist.reports.figures import pictures
 
+    return shown_pictures(pictures(results))
+
+
+def shown_pictures(pictures: Iterable["Picture"]) -> list[Mapping[str, str]]:
+    """Figures as data for a page."""
     return [
         {
             "name": picture.name,
@@ -126,12 +145,17 @@ def _pictures(results: Results) -> list[Mapping[str, str]] | None:
             "alt": picture.alt,
             "data": base64.b64encode(picture.svg).decode("ascii"),
         }
-        for picture in pictures(results)
+        for picture in pictures
     ]
 
 
 def _section(section: Section, results: Results) -> Mapping[str, object]:
     compares = section.title == "Paired comparisons"
+    return shown_section(section, [_mark(row) for row in results.comparisons] if compares else [])
+
+
+def shown_section(section: Section, marks: Sequence[str]) -> Mapping[str, object]:
+    """A table as a page shows it; a mark for each row, or none, is the class of its main cell."""
     return {
         "anchor": re.sub(r"\W+", "-", section.title.lower()),
         "title": section.title,
@@ -141,7 +165,7 @@ def _section(section: Section, results: Results) -> Mapping[str, object]:
         "cells": [
             [_COMMA.sub(",\N{NO-BREAK SPACE}", cell) for cell in row] for row in section.cells
         ],
-        "marks": [_mark(row) for row in results.comparisons] if compares else [],
+        "marks": marks,
     }
 
 

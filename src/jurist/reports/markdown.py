@@ -21,26 +21,27 @@ def markdown(results: Results) -> str:
     """
     number = [column.is_number for column in COLUMNS]
     parts = [
-        f"# {_escaped(results.run)}",
-        f"Written by jurist {_escaped(results.version)}.",
-        *(f"> {_escaped(note)}" for note in results.notes),
+        f"# {escaped(results.run)}",
+        f"Written by jurist {escaped(results.version)}.",
+        *(f"> {escaped(note)}" for note in results.notes),
         "## Agreement",
-        _table([column.heading for column in COLUMNS], summary_cells(results), number),
-        *(f"- **{_escaped(column.heading)}**: {_escaped(column.meaning)}" for column in COLUMNS),
+        table([column.heading for column in COLUMNS], summary_cells(results), number),
+        *(f"- **{escaped(column.heading)}**: {escaped(column.meaning)}" for column in COLUMNS),
     ]
     for section in sections(results):
         parts += [
-            f"## {_escaped(section.title)}",
-            _escaped(section.text),
-            _table(section.headings, section.cells),
+            f"## {escaped(section.title)}",
+            escaped(section.text),
+            table(section.headings, section.cells),
         ]
     if results.disagreements:
         parts.append("## Worst disagreements")
         parts += [_disagreement(case) for case in results.disagreements]
-    return _joined(parts)
+    return joined(parts)
 
 
-def _joined(parts: Sequence[str]) -> str:
+def joined(parts: Sequence[str]) -> str:
+    """Parts as a document, ending in a line break; items of one list stand together."""
     text = ""
     for before, part in zip(["", *parts], parts, strict=False):
         # Items of one list stand on lines of their own without a gap.
@@ -49,9 +50,10 @@ def _joined(parts: Sequence[str]) -> str:
     return text + "\n"
 
 
-def _table(
+def table(
     headings: Sequence[str], cells: Sequence[Sequence[str]], number: Sequence[bool] = ()
 ) -> str:
+    """A table; columns of numbers are set to the right."""
     right = [*number, *([False] * (len(headings) - len(number)))]
     lines = [
         _row(headings),
@@ -62,14 +64,14 @@ def _table(
 
 
 def _row(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(_escaped(cell) for cell in cells) + " |"
+    return "| " + " | ".join(escaped(cell) for cell in cells) + " |"
 
 
 def _disagreement(case: Disagreement) -> str:
     given = "" if case.probability is None else f", {percent(case.probability)} % for the label"
     title = f"{case.method} on {case.split}: {case.id}"
     parts = [
-        f"### {_escaped(title)}",
+        f"### {escaped(title)}",
         f"{case.votes_wrong} votes against the label, {case.votes_right} for it{given}.",
     ]
     for name, text in (
@@ -91,6 +93,6 @@ def _fenced(text: str) -> str:
     return f"{fence}text\n{shown}\n{fence}"
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     """One line of text in which no character is markup."""
     return _SPECIAL.sub(r"\\\1", " ".join(visible(text).split()))

@@ -18,6 +18,7 @@ from jurist.evaluation import (
     Agreement,
     Calibration,
     Judged,
+    OfficialScore,
     PairedComparison,
     SelectionPoint,
     Shortcut,
@@ -30,7 +31,7 @@ from jurist.evaluation import (
 )
 from jurist.storage import write_json
 
-SCHEMA = 3
+SCHEMA = 4
 """Version of the layout of `results.json`; another one is refused, never guessed at."""
 
 _T = TypeVar("_T")
@@ -82,6 +83,15 @@ class ShortcutRow:
 
     split: str
     shortcut: Shortcut
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OfficialRow:
+    """One number of a benchmark by its own rules, and one judge."""
+
+    method: str
+    split: str
+    score: OfficialScore
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -169,6 +179,9 @@ class Results:
     disagreements: tuple[Disagreement, ...] = ()
     selection: tuple[SelectionRow, ...] = ()
     """Best of n. Empty unless candidates were chosen from."""
+
+    official: tuple[OfficialRow, ...] = ()
+    """Numbers that benchmarks define, by their own rules."""
 
     notes: tuple[str, ...] = ()
     """What a reader must know to take the numbers for what they are, a sentence or two each."""

@@ -30,6 +30,7 @@ def sections(results: Results) -> list[Section]:
             _selection(results, split)
             for split in dict.fromkeys(r.split for r in results.selection)
         ),
+        _official(results),
         _comparisons(results),
         _stopping(results),
         *(_categories(results, split) for split in dict.fromkeys(r.split for r in results.rows)),
@@ -42,6 +43,27 @@ def sections(results: Results) -> list[Section]:
         ),
     ]
     return [section for section in every if section.cells]
+
+
+def _official(results: Results) -> Section:
+    return Section(
+        title="Official scores",
+        text="What each benchmark makes of the same verdicts by its own rules, in per cent; the "
+        "interval, where there is one, is ours and resamples groups. The rules are in docs/suites.",
+        headings=("method", "split", "score", "value", "over"),
+        cells=tuple(
+            (
+                row.method,
+                row.split,
+                row.score.name,
+                percent(row.score.value)
+                if row.score.interval is None
+                else with_interval(row.score.interval),
+                f"{row.score.num:,}",
+            )
+            for row in results.official
+        ),
+    )
 
 
 def _selection(results: Results, split: str) -> Section:
