@@ -60,6 +60,7 @@ $(RIVALS)/installed: Makefile
 	test -x $(RIVALS)/bin/python || $(PYTHON) -m venv $(RIVALS)
 	$(RIVALS)/bin/python -m pip install --quiet torch==2.13.0
 	$(RIVALS)/bin/python -m pip install --quiet 'trl==1.16.*' 'transformers==5.23.*'
+	$(RIVALS)/bin/python -m pip install --quiet --editable .
 	touch $@
 
 # vLLM asks for an older transformers than this package does, and runs with a newer one.

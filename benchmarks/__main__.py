@@ -8,6 +8,8 @@ python -m benchmarks.adaptive      early stopping, on the world that ships
 python -m benchmarks.http_100k     the HTTP engine at 100,000 comparisons, and under kill -9
 python -m benchmarks.workers       two worker processes, or Ray actors, against one
 python -m benchmarks.habits        what of a gain on the chains world is habit
+python -m benchmarks.policy        a policy trained on a judge's rewards (about 15 minutes)
+python -m benchmarks.world_pools   pools of the chains world, for `jurist select`
 python -m benchmarks.tuning        learning rates, on validation pairs (about 30 minutes)
 python -m benchmarks.robustness    STaR-DPO on three seeds and a few bases (about 35 minutes)
 """

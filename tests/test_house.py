@@ -121,7 +121,17 @@ def test_every_recipe_has_a_row_in_methods_or_is_a_tool():
     from jurist.cli import COMMANDS
 
     page = (ROOT / "docs" / "methods.md").read_text("utf-8")
-    tools = {"quickstart", "paper", "judge", "evaluate", "suites", "rerun", "doctor"}
+    tools = {
+        "quickstart",
+        "paper",
+        "judge",
+        "label",
+        "select",
+        "evaluate",
+        "suites",
+        "rerun",
+        "doctor",
+    }
     methods = [run.__name__ for name, run in COMMANDS.items() if name not in tools]
     assert [name for name in methods if name not in page] == []
 

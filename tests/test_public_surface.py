@@ -22,7 +22,8 @@ LAZY = HEAVY | {"pyarrow", "datasets", "matplotlib", "gguf"}
 """Libraries that no module imports at its top, unless they are its subject."""
 
 SUBJECTS = {
-    f"jurist.reports.{name}": {"matplotlib"} for name in ("drawing", "figures", "paper_figures")
+    f"jurist.reports.{name}": {"matplotlib"}
+    for name in ("drawing", "figures", "paper_figures", "selection_figure")
 }
 """Modules about one of these libraries; whoever needs them imports them inside a function."""
 
@@ -51,6 +52,8 @@ LIGHT = (
     "jurist.evaluation",
     "jurist.rationales",
     "jurist.reports",
+    "jurist.rewards",
+    "jurist.search",
     "jurist.worlds",
 )
 """What judging through an API, evaluating and reporting import."""

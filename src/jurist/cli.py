@@ -17,11 +17,13 @@ from jurist.recipes.doctor import run_doctor
 from jurist.recipes.evaluate import run_evaluate
 from jurist.recipes.genrm import run_genrm
 from jurist.recipes.judge import run_judge
+from jurist.recipes.label import run_label
 from jurist.recipes.launch import help_main_process, is_helper, leading
 from jurist.recipes.pair_rm import run_pair_rm
 from jurist.recipes.paper import run_paper
 from jurist.recipes.quickstart import run_quickstart
 from jurist.recipes.rerun import run_rerun
+from jurist.recipes.select import run_select
 from jurist.recipes.star_dpo import run_star_dpo
 from jurist.recipes.star_rationalizer import run_star_rationalizer
 from jurist.recipes.star_sft import run_star_sft
@@ -38,6 +40,8 @@ COMMANDS = {
     "star-rationalizer": run_star_rationalizer,
     "paper": run_paper,
     "judge": run_judge,
+    "label": run_label,
+    "select": run_select,
     "evaluate": run_evaluate,
     "suites": run_suites,
     "rerun": run_rerun,

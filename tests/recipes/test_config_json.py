@@ -15,12 +15,15 @@ from jurist.recipes.con_j import ConJConfig
 from jurist.recipes.evaluate import EvaluateConfig
 from jurist.recipes.genrm import GenRMConfig
 from jurist.recipes.judge import JudgeFileConfig
+from jurist.recipes.label import LabelConfig
 from jurist.recipes.open_judge import JudgeConfig, VotingConfig
 from jurist.recipes.pair_rm import PairRMConfig
 from jurist.recipes.paper import PaperConfig
+from jurist.recipes.pools import PoolsConfig
 from jurist.recipes.quickstart import QuickstartConfig
 from jurist.recipes.rerun import RECIPES
 from jurist.recipes.run import from_json, to_json
+from jurist.recipes.select import SelectConfig
 from jurist.recipes.sets import DataConfig
 from jurist.recipes.star import StarConfig
 from jurist.recipes.star_dpo import StarDPOConfig
@@ -56,6 +59,12 @@ pair_loss = st.builds(
 voting = st.builds(VotingConfig, votes=st.integers(1, 64), temperature=st.floats(0, 2))
 star = st.builds(StarConfig, rounds=st.integers(1, 5), init_from=st.sampled_from(["base"]))
 judge = st.builds(JudgeConfig, model=words, base_url=words, voting=voting)
+limits = st.builds(
+    PoolsConfig,
+    num_opponents=st.integers(2, 9),
+    max_pools=st.none() | st.integers(1, 9),
+    max_candidates=st.none() | st.integers(2, 9),
+)
 paths = words.map(lambda name: Path("runs") / name.replace("\0", ""))
 seeds = st.integers(0, 2**63)
 
@@ -94,6 +103,27 @@ CONFIGS = {
     ),
     "paper": st.builds(PaperConfig, output=paths, model=words, author=words),
     "judge": st.builds(JudgeFileConfig, judge=judge, pairs=words, output=paths),
+    "label": st.builds(
+        LabelConfig,
+        judge=judge,
+        output=paths,
+        pairs=words.filter(bool),
+        pools=st.just(""),
+        limits=limits,
+        min_confidence=st.floats(0.5, 0.99),
+        consistent=st.booleans(),
+        max_failure_rate=st.floats(0.0, 1.0),
+    ),
+    "select": st.builds(
+        SelectConfig,
+        judge=judge,
+        pools=st.lists(words, min_size=1, max_size=3).map(tuple),
+        output=paths,
+        comparisons=st.sampled_from(["all", "bounded", "knockout"]),
+        limits=limits,
+        prior=rates,
+        max_draws=st.integers(1, 99),
+    ),
     "evaluate": st.builds(
         EvaluateConfig,
         judge=judge,

@@ -18,6 +18,7 @@ from jurist.data.overlap import (
     refuse_overlap,
     without_overlap,
 )
+from jurist.data.pools import Candidate, Pool, read_pools
 from jurist.data.read import PreferenceSet, SourceFile, read_preferences
 from jurist.data.split import Splits, parts, split, split_tenth
 from jurist.data.suites import (
@@ -33,9 +34,11 @@ from jurist.data.write import write_preferences
 
 __all__ = [
     "SUITES",
+    "Candidate",
     "Candidates",
     "Layout",
     "Overlap",
+    "Pool",
     "PreferenceSet",
     "Question",
     "SourceFile",
@@ -53,6 +56,7 @@ __all__ = [
     "parts",
     "prompt_group",
     "read_candidates",
+    "read_pools",
     "read_preferences",
     "read_questions",
     "read_suite",

@@ -31,6 +31,7 @@ from jurist.evaluation.seeds import (
     across_seeds,
     seeded_difference,
 )
+from jurist.evaluation.selection import SelectionPoint, selection_points
 from jurist.evaluation.shortcuts import BagOfWords, Shortcut, longer_wins, shortcuts
 from jurist.evaluation.stopping import STOP_AT, StoppingPoint, stopping_curve
 from jurist.evaluation.suites import OfficialScore, official_scores
@@ -52,6 +53,7 @@ __all__ = [
     "SeededAgreement",
     "SeededCategory",
     "SeededPoint",
+    "SelectionPoint",
     "Shortcut",
     "StoppingPoint",
     "VoteCredits",
@@ -74,6 +76,7 @@ __all__ = [
     "mcnemar",
     "official_scores",
     "seeded_difference",
+    "selection_points",
     "shortcuts",
     "stopping_curve",
     "vote_credits",

@@ -189,14 +189,27 @@ def judge_tests_with(
         return
     with open_judge(judge, seed=seed, store=run / "completions.sqlite") as opened:
         for name, preferences in missing.items():
-            with stopwatch(run, f"judge/{name}"):
-                write_readings(
-                    readings_path(run, name),
-                    preferences,
-                    _judged_in_parts(opened, preferences, name=name, seed=seed),
-                    num_possible=opened.num_possible,
-                    seed=seed,
-                )
+            judge_set(opened, name, preferences, run=run, seed=seed, stage=f"judge/{name}")
+
+
+def judge_set(
+    opened: OpenJudge,
+    name: str,
+    preferences: Sequence[Preference],
+    *,
+    run: Path,
+    seed: int,
+    stage: str,
+) -> None:
+    """Judge one set in both orders, and keep the readings in the run's `judgements/`."""
+    with stopwatch(run, stage):
+        write_readings(
+            readings_path(run, name),
+            preferences,
+            _judged_in_parts(opened, preferences, name=name, seed=seed),
+            num_possible=opened.num_possible,
+            seed=seed,
+        )
 
 
 def _judged_in_parts(

@@ -10,10 +10,12 @@ from jurist.recipes.con_j import ConJConfig, run_con_j
 from jurist.recipes.evaluate import EvaluateConfig, run_evaluate
 from jurist.recipes.genrm import GenRMConfig, run_genrm
 from jurist.recipes.judge import JudgeFileConfig, run_judge
+from jurist.recipes.label import LabelConfig, run_label
 from jurist.recipes.pair_rm import PairRMConfig, run_pair_rm
 from jurist.recipes.paper import PaperConfig, run_paper
 from jurist.recipes.quickstart import QuickstartConfig, run_quickstart
 from jurist.recipes.run import from_json, read_run_config
+from jurist.recipes.select import SelectConfig, run_select
 from jurist.recipes.star_dpo import StarDPOConfig, run_star_dpo
 from jurist.recipes.star_rationalizer import StarRationalizerConfig, run_star_rationalizer
 from jurist.recipes.star_sft import StarSFTConfig, run_star_sft
@@ -30,6 +32,8 @@ RECIPES: dict[str, tuple[Any, Any]] = {
     "star-rationalizer": (StarRationalizerConfig, run_star_rationalizer),
     "paper": (PaperConfig, run_paper),
     "judge": (JudgeFileConfig, run_judge),
+    "label": (LabelConfig, run_label),
+    "select": (SelectConfig, run_select),
     "evaluate": (EvaluateConfig, run_evaluate),
     "suites": (SuitesConfig, run_suites),
 }

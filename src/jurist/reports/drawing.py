@@ -30,7 +30,10 @@ COLOURS = (
     "#882255",
 )
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
-_INK, _FAINT, _GRID = "#1f2328", "#57606a", "#e4e8ec"
+_INK, _GRID = "#1f2328", "#e4e8ec"
+FAINT = "#57606a"
+"""Of what stands back: ticks, and lines that are not judges."""
+
 _NAME_LENGTH = 26
 PANELS_ACROSS = 3
 """Panels in a row, at most."""
@@ -52,8 +55,8 @@ _STYLE: Mapping[str, object] = {
     "grid.color": _GRID,
     "text.color": _INK,
     "text.parse_math": False,
-    "xtick.color": _FAINT,
-    "ytick.color": _FAINT,
+    "xtick.color": FAINT,
+    "ytick.color": FAINT,
     "xtick.labelcolor": _INK,
     "ytick.labelcolor": _INK,
     "legend.frameon": False,

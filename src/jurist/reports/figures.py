@@ -26,6 +26,7 @@ from jurist.reports.drawing import (
     svg,
 )
 from jurist.reports.results import JudgedRow, Results
+from jurist.reports.selection_figure import selection_figure
 from jurist.reports.table import number, percent, row_name, seconds
 
 _RELIABILITY_ACROSS = 4
@@ -35,7 +36,7 @@ def pictures(results: Results) -> list[Picture]:
     """Draw every figure that the results have numbers for. The same results give the same bytes."""
     drawn: list[Picture] = []
     with styled():
-        for draw in (_accuracy, _votes, _tokens, _places, _reliability, _cost):
+        for draw in (selection_figure, _accuracy, _votes, _tokens, _places, _reliability, _cost):
             picture = draw(results)
             if picture is not None:
                 drawn.append(picture)

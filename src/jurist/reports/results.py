@@ -20,6 +20,7 @@ from jurist.evaluation import (
     Judged,
     OfficialScore,
     PairedComparison,
+    SelectionPoint,
     Shortcut,
     StoppingPoint,
     VotePoint,
@@ -30,7 +31,7 @@ from jurist.evaluation import (
 )
 from jurist.storage import write_json
 
-SCHEMA = 3
+SCHEMA = 4
 """Version of the layout of `results.json`; another one is refused, never guessed at."""
 
 _T = TypeVar("_T")
@@ -129,6 +130,35 @@ class Disagreement:
     """That reading was shown the labelled response first, as A."""
 
 
+class RuleKind(StrEnum):
+    """What a rule of choosing among candidates goes by."""
+
+    JUDGE = "judge"
+    SHORTCUT = "shortcut"
+    """What a candidate looks like, or what most of them say."""
+
+    BOUND = "bound"
+    """No rule: the best there is, or any."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SelectionRow:
+    """One rule of choosing among candidate responses, on one set of pools."""
+
+    method: str
+    """Name of the judge, or of the rule that needs none."""
+
+    rule: str
+    """What is compared with what, for a judge; else empty."""
+
+    kind: RuleKind
+    split: str
+    num_pools: int
+    num_groups: int
+    points: tuple[SelectionPoint, ...]
+    """By number of candidates, ascending. At least one."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Results:
     """Everything a report shows."""
@@ -147,6 +177,9 @@ class Results:
     shortcuts: tuple[ShortcutRow, ...] = ()
     comparisons: tuple[ComparisonRow, ...] = ()
     disagreements: tuple[Disagreement, ...] = ()
+    selection: tuple[SelectionRow, ...] = ()
+    """Best of n. Empty unless candidates were chosen from."""
+
     official: tuple[OfficialRow, ...] = ()
     """Numbers that benchmarks define, by their own rules."""
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jurist.evaluation import Estimate
-from jurist.reports.results import JudgedRow, Results
+from jurist.reports.results import JudgedRow, Results, RuleKind
 from jurist.reports.table import NONE, percent, row_name, signed_with_interval, with_interval
 
 
@@ -26,6 +26,10 @@ def sections(results: Results) -> list[Section]:
     Text in the cells is as given: whoever shows it makes it safe for where it is shown.
     """
     every = [
+        *(
+            _selection(results, split)
+            for split in dict.fromkeys(r.split for r in results.selection)
+        ),
         _official(results),
         _comparisons(results),
         _stopping(results),
@@ -58,6 +62,42 @@ def _official(results: Results) -> Section:
                 f"{row.score.num:,}",
             )
             for row in results.official
+        ),
+    )
+
+
+def _selection(results: Results, split: str) -> Section:
+    rows = [row for row in results.selection if row.split == split]
+    return Section(
+        title=f"Best of n: {split}",
+        text=f"A rule chooses one of n candidates: how often a right one, over "
+        f"{rows[0].num_pools:,} prompts in {rows[0].num_groups:,} groups, n candidates drawn at "
+        f"random. Recovered is the share of the way from random to the oracle. "
+        f"Comparisons and tokens are what the rule takes for a prompt. Intervals resample groups "
+        f"of prompts.",
+        headings=(
+            "method",
+            "rule",
+            "n",
+            "right, % [95 %]",
+            "over random, points [95 %]",
+            "recovered, %",
+            "comparisons",
+            "tokens",
+        ),
+        cells=tuple(
+            (
+                row.method,
+                row.rule or NONE,
+                f"{point.n:,}",
+                with_interval(point.accuracy),
+                signed_with_interval(point.over_random),
+                NONE if point.recovered is None else percent(point.recovered),
+                f"{point.comparisons:,.1f}" if row.kind is RuleKind.JUDGE else NONE,
+                f"{point.tokens:,.0f}" if row.kind is RuleKind.JUDGE else NONE,
+            )
+            for row in rows
+            for point in row.points
         ),
     )
 

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from jurist.evaluation import Agreement, Estimate
-from jurist.reports.results import JudgedRow, Results, ShortcutRow
+from jurist.reports.results import JudgedRow, Results, RuleKind, ShortcutRow
 from jurist.reports.text import visible
 
 NONE = "-"
@@ -101,6 +101,17 @@ class SummaryTable:
 def summary_table(results: Results) -> SummaryTable:
     """The summary, to be printed by a `rich.console.Console`."""
     return SummaryTable(results=results)
+
+
+def selection_lines(results: Results) -> list[str]:
+    """What the judge chooses among all candidates, a line for each rule and set of pools."""
+    return [
+        f"{row.split}: best of {row.points[-1].n} by {row.method}, {row.rule}: "
+        f"{with_interval(row.points[-1].accuracy)} % right, "
+        f"{signed_with_interval(row.points[-1].over_random)} points over random"
+        for row in results.selection
+        if row.kind is RuleKind.JUDGE
+    ]
 
 
 def shortcut_rows(results: Results) -> list[ShortcutRow]:

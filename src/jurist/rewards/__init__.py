@@ -1,0 +1,43 @@
+"""Rewards: from judges and scorers to one number for each response, to train a policy on."""
+
+from jurist.rewards.cohort import (
+    Aggregation,
+    Cohort,
+    CohortReward,
+    CohortRewards,
+    Compared,
+    aggregated,
+    cohort_comparisons,
+    drawn_order,
+)
+from jurist.rewards.design import pairings
+from jurist.rewards.pairwise import PairwiseReward, ReferenceReward
+from jurist.rewards.pointwise import PointwiseReward
+from jurist.rewards.strengths import (
+    DEFAULT_PRIOR,
+    Matches,
+    bradley_terry_strengths,
+    win_rates,
+)
+from jurist.rewards.trl import TRLCohortReward, TRLReferenceReward
+
+__all__ = [
+    "DEFAULT_PRIOR",
+    "Aggregation",
+    "Cohort",
+    "CohortReward",
+    "CohortRewards",
+    "Compared",
+    "Matches",
+    "PairwiseReward",
+    "PointwiseReward",
+    "ReferenceReward",
+    "TRLCohortReward",
+    "TRLReferenceReward",
+    "aggregated",
+    "bradley_terry_strengths",
+    "cohort_comparisons",
+    "drawn_order",
+    "pairings",
+    "win_rates",
+]
