@@ -125,6 +125,7 @@ def paper(config: PaperConfig) -> "PaperResults":
         early = [
             round_errand(method, number, scale, data)
             for method in methods
+            if method.by_round
             for number in range(1, method.rounds)
         ]
         averaged = [

@@ -86,8 +86,11 @@ class Method:
     name: str
     errand: Errand
     seed: int
+    by_round: bool = False
+    """Whether the judge of each early round is judged too, as in the paper's Tables 1 and 3."""
+
     rounds: int = 0
-    """Of a STaR method; each but the last is judged too. 0: it has none."""
+    """Of a STaR method. 0: it has none."""
 
     @property
     def output(self) -> Path:
@@ -159,6 +162,7 @@ def plan(
             errand=_errand(recipe, asked, seed),
             seed=seed,
             rounds=rounds if has_rounds else 0,
+            by_round=has_rounds and "IPO" not in name,
         )
 
     explainer = authors.get("explainer", "")

@@ -190,6 +190,7 @@ def gather_paper(
             number=number,
         )
         for name in names
+        if by_name[name][0].by_round
         for number in range(1, by_name[name][0].rounds)
         for split in sets.tests
     ]
@@ -436,13 +437,17 @@ _DISCUSSION: Final[Mapping[str, tuple[str, ...]]] = {
     "tiny": (
         "Why, as far as this world can say: judges that do not reason have only the flourish to go "
         "by, which points to the better response in distribution and to the worse one when "
-        "shifted, so that they fall below a coin there; the paper's fall off RewardBench without "
-        "being turned round. Reasoning that redoes the question is right on both splits, and "
-        "training on outcomes makes a habit of it. STaR-SFT gains here where the paper's does not, "
-        "since the base mixes habits of which one is right far more often than the others, and "
-        "selecting right traces selects that habit; a large instruct model has no such mixture "
-        "left. The rationaliser's author copies the steps of the response it is told to speak for "
-        "wherever its own come out otherwise, and whoever learns from it learns to copy.",
+        "shifted, so that they fall below a coin there; the paper's merely fall. Reasoning that "
+        "redoes the question is right on both splits. The base redoes, skims and guesses in shares "
+        "that it was given, and its votes hide how often it guesses: look at single readings to "
+        "see what training did. DPO and IPO set one habit against another and make the sound one "
+        "nearly the only one, which selection alone does slowly: right traces of the other habits "
+        "are selected too. A large instruct model has no such mixture left to sort, so the gain "
+        "says nothing about its size elsewhere. The rationaliser's author copies the steps of the "
+        "response it is told to speak for wherever its own come out otherwise, and whoever learns "
+        "from it learns to copy; an author who knows every fact is worth more here than practice "
+        "of one's own, which is not what the paper finds with foreign rationales on shifted data: "
+        "its authors wrote in another style, this one writes as the judge does.",
     ),
     "small": (),
 }
