@@ -151,11 +151,18 @@ def shown_pictures(pictures: Iterable["Picture"]) -> list[Mapping[str, str]]:
 
 def _section(section: Section, results: Results) -> Mapping[str, object]:
     compares = section.title == "Paired comparisons"
-    return shown_section(section, [_mark(row) for row in results.comparisons] if compares else [])
+    marks = [_mark(row) for row in results.comparisons] if compares else []
+    return shown_section(section, marks, mark_at=3)
 
 
-def shown_section(section: Section, marks: Sequence[str]) -> Mapping[str, object]:
-    """A table as a page shows it; a mark for each row, or none, is the class of its main cell."""
+def shown_section(section: Section, marks: Sequence[str], *, mark_at: int) -> Mapping[str, object]:
+    """A table as a page shows it.
+
+    Args:
+        section: The table.
+        marks: For each row the class of one cell, which may be empty; or none at all.
+        mark_at: Which cell.
+    """
     return {
         "anchor": re.sub(r"\W+", "-", section.title.lower()),
         "title": section.title,
@@ -166,6 +173,7 @@ def shown_section(section: Section, marks: Sequence[str]) -> Mapping[str, object
             [_COMMA.sub(",\N{NO-BREAK SPACE}", cell) for cell in row] for row in section.cells
         ],
         "marks": marks,
+        "mark_at": mark_at,
     }
 
 

@@ -32,7 +32,11 @@ def _html(results: PaperResults) -> str:
         results=results,
         pictures=pictures,
         sections=[
-            shown_section(section, marks if section.headings[-1] == "verdict" else [])
+            shown_section(
+                section,
+                marks if section.headings[-1] == "verdict" else [],
+                mark_at=len(section.headings) - 1,
+            )
             for section in paper_sections(results)
         ],
     )
