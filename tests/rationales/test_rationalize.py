@@ -147,8 +147,3 @@ def test_no_verdict_to_explain_is_refused():
         make_rationalizer("direct", seed=0)
     assert make_rationalizer("terse", seed=4) == Rationalizer(Terse(seed=4))
     assert not Direct().reasoning
-
-
-def test_fingerprints_change_with_the_format():
-    assert Rationalizer(Terse(seed=1)).fingerprint != Rationalizer(Terse(seed=2)).fingerprint
-    assert Rationalizer(Pairwise()).fingerprint.startswith("rationalizer/1/")

@@ -12,8 +12,9 @@ from jurist.recipes import paper_plan
 from jurist.recipes.errands import do_errand
 from jurist.recipes.open_judge import VotingConfig
 from jurist.recipes.paper import PaperConfig, paper
+from jurist.recipes.paper_claims import CLAIMS, verdict_on
 from jurist.recipes.paper_plan import FOREIGN, SETTINGS, plan
-from jurist.recipes.paper_report import CLAIMS, verdict_on
+from jurist.recipes.paper_report import author_names
 from jurist.recipes.paper_world import WorldSize, make_author, write_world
 from jurist.recipes.sets import DataConfig
 from jurist.recipes.star import StarConfig
@@ -217,6 +218,12 @@ def test_a_replication_ends_in_a_report_and_goes_on_where_it_was(tmp_path, monke
     told = [claim for claim in CLAIMS if {claim.method, claim.baseline} <= set(some)]
     assert len(results.claims) == len(told) == 6
     assert all(len(row.agreement.by_seed) == 2 for row in results.rows)
+    assert results.authors == {FOREIGN[0][0]: "expert, in the first round"}
+
+
+def test_another_author_is_called_by_the_whole_of_its_name(tmp_path):
+    found = author_names([FOREIGN[1][0]], {"foreign": "meta/Llama"}, run=tmp_path)
+    assert found == {FOREIGN[1][0]: "meta/Llama, in every round"}
 
 
 @pytest.mark.slow

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import Final, assert_never
 
-from jurist.digest import digest
 from jurist.formats.fence import comparison_mark, fenced
 from jurist.formats.pairwise import Pairwise
 from jurist.formats.terse import Terse, terse_prompt
@@ -34,11 +33,6 @@ class Rationalizer:
     def __post_init__(self) -> None:
         if not self.format.reasoning:
             raise ValueError(f"a verdict without reasoning has no rationale: {self.format!r}")
-
-    @property
-    def fingerprint(self) -> str:
-        """Changes with the wording of the hint and with the format."""
-        return f"rationalizer/1/{digest(_HINT, _TERSE_HINT, self.format.fingerprint)[:12]}"
 
     def render(self, comparison: Comparison, verdict: Verdict) -> Conversation:
         """Write the comparison out, with the verdict that is to be explained.

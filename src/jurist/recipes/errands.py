@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from jurist.engines.workers import share_of_threads, thread_settings
 from jurist.errors import (
     ConfigError,
     DataError,
@@ -29,7 +30,6 @@ from jurist.progress import progress
 from jurist.recipes.run import RecipeConfig, from_json, read_run_config, to_json
 from jurist.storage import make_directory, write_json
 
-_THREADS: Final = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS")
 _LOOK_SECONDS: Final = 0.2
 _ENDING_SECONDS: Final = 5.0
 _TOLD_LINES: Final = 8
@@ -80,7 +80,7 @@ def run_errands(errands: Sequence[Errand], *, logs: Path, jobs: int) -> None:
     """
     waiting = [errand for errand in errands if not errand.done]
     make_directory(logs)
-    threads = str(max(1, len(os.sched_getaffinity(0)) // jobs))
+    environment = {**os.environ, **thread_settings(share_of_threads(jobs))}
     running: dict[str, subprocess.Popen[bytes]] = {}
     with progress("runs", len(errands), "runs") as advance, ExitStack() as stack:
         stack.callback(_end, running)
@@ -95,7 +95,7 @@ def run_errands(errands: Sequence[Errand], *, logs: Path, jobs: int) -> None:
                         stdin=subprocess.PIPE,
                         stdout=log,
                         stderr=subprocess.STDOUT,
-                        env={**{name: threads for name in _THREADS}, **os.environ},
+                        env=environment,
                     )
             for name, process in list(running.items()):
                 status = process.poll()

@@ -55,7 +55,7 @@ class PaperConfig:
     alike is held out of --train, by group."""
 
     layout: str = "auto"
-    """Columns of the files, as for training."""
+    """Columns of --train, as for training. Test sets are recognised by their columns."""
 
     author: str = ""
     """Another model that writes rationales (Table 1). Empty: with the world that ships an expert
@@ -89,7 +89,7 @@ def run_paper(config: PaperConfig) -> None:
         Console().print(plan_text(), markup=False, soft_wrap=True)
         return
     results = paper(config)
-    from jurist.reports.paper import paper_sections
+    from jurist.reports.paper_tables import paper_sections
 
     console = Console()
     for section in paper_sections(results)[:2]:

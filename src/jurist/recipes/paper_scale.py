@@ -56,7 +56,7 @@ class Job:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Estimate:
+class Cost:
     """What a job takes on some devices."""
 
     sampled_tokens: float
@@ -102,9 +102,7 @@ ROWS_AT_ONCE: Final = 512
 """Replies decoded together by one device: each step then reads the weights once for so many."""
 
 
-def estimate(
-    job: Job, shape: Shape, device: Accelerator, num_devices: int, *, epochs: int | None = None
-) -> Estimate:
+def estimate(job: Job, shape: Shape, device: Accelerator, num_devices: int) -> Cost:
     """Count the work of STaR-DPO and divide it by the rates.
 
     Args:
@@ -112,17 +110,16 @@ def estimate(
         shape: Of the model.
         device: What it runs on.
         num_devices: How many of them, each with an equal share.
-        epochs: Instead of the job's.
     """
     prompts = 2 * job.num_pairs
     sampled = prompts * job.num_samples * job.trace_tokens
     # A prompt is read once for all its rows; both replies of a pair are.
     rows = prompts * job.rows_per_prompt
     trained = prompts * job.prompt_tokens + rows * 2 * job.trace_tokens
-    trained *= job.epochs if epochs is None else epochs
+    trained *= job.epochs
     # The reference reads every row once, forward only: two operations a parameter and token.
     operations = (6 * trained + 2 * trained / job.epochs) * shape.num_parameters
-    return Estimate(
+    return Cost(
         sampled_tokens=sampled,
         trained_tokens=trained,
         sampling_hours=_decoding_hours(prompts, job.num_samples, job, shape, device, num_devices),

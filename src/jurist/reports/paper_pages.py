@@ -5,7 +5,8 @@ from pathlib import Path
 
 from jurist.reports.html import can_draw, shown_pictures, shown_section, template
 from jurist.reports.markdown import escaped, joined, table
-from jurist.reports.paper import PaperResults, paper_sections
+from jurist.reports.paper import PaperResults
+from jurist.reports.paper_tables import paper_sections
 from jurist.storage import write_text
 
 _MARKS: Mapping[str, str] = {"agrees": "win", "differs": "loss", "not decided": ""}
