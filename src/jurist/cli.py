@@ -23,6 +23,7 @@ from jurist.recipes.pair_rm import run_pair_rm
 from jurist.recipes.paper import run_paper
 from jurist.recipes.quickstart import run_quickstart
 from jurist.recipes.rerun import run_rerun
+from jurist.recipes.scpo import run_scpo
 from jurist.recipes.select import run_select
 from jurist.recipes.star_dpo import run_star_dpo
 from jurist.recipes.star_rationalizer import run_star_rationalizer
@@ -37,6 +38,7 @@ COMMANDS = {
     "star-sft": run_star_sft,
     "star-dpo": run_star_dpo,
     "con-j": run_con_j,
+    "scpo": run_scpo,
     "star-rationalizer": run_star_rationalizer,
     "paper": run_paper,
     "judge": run_judge,

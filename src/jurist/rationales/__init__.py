@@ -1,5 +1,6 @@
 """Rationales: from preferences and a judge's own traces to rows that it can be trained on."""
 
+from jurist.rationales.consensus import Voters, majority_and_minority, unlabelled
 from jurist.rationales.contrast import joined, right_and_wrong
 from jurist.rationales.leaks import Leak, disclosure, find_leaks, refuse_leaks
 from jurist.rationales.rationalize import Rationales, sample_rationales
@@ -23,16 +24,19 @@ __all__ = [
     "Selection",
     "SupervisedRow",
     "Trace",
+    "Voters",
     "both_orders",
     "disclosure",
     "find_leaks",
     "joined",
+    "majority_and_minority",
     "read_rows",
     "refuse_leaks",
     "right_and_wrong",
     "right_traces",
     "sample_rationales",
     "sample_traces",
+    "unlabelled",
     "verdict_rows",
     "write_rows",
 ]

@@ -23,15 +23,18 @@ class Trace:
     """The comparison as the judge was shown it. It does not depend on the label."""
 
     label: Verdict
-    """The verdict that agrees with the people; first if the chosen response was shown first."""
+    """The verdict that counts as right: first if the chosen response was shown first."""
 
     completion: Completion
     outcome: Verdict | Failure
     """What the format read in the completion."""
 
+    weight: float = 1.0
+    """Of a row in which this trace is the one to be learnt."""
+
     @property
     def right(self) -> bool:
-        """Whether the verdict agrees with the people."""
+        """Whether the verdict is the one that counts as right."""
         return self.outcome is self.label
 
 
@@ -70,6 +73,9 @@ class PairRow:
 
     reference_rejected_logp: float | None = None
     """The same of `rejected`."""
+
+    weight: float = 1.0
+    """Factor of this row's loss."""
 
 
 RowT = TypeVar("RowT", SupervisedRow, PairRow)

@@ -15,6 +15,7 @@ from jurist.recipes.pair_rm import PairRMConfig, run_pair_rm
 from jurist.recipes.paper import PaperConfig, run_paper
 from jurist.recipes.quickstart import QuickstartConfig, run_quickstart
 from jurist.recipes.run import from_json, read_run_config
+from jurist.recipes.scpo import ScPOConfig, run_scpo
 from jurist.recipes.select import SelectConfig, run_select
 from jurist.recipes.star_dpo import StarDPOConfig, run_star_dpo
 from jurist.recipes.star_rationalizer import StarRationalizerConfig, run_star_rationalizer
@@ -29,6 +30,7 @@ RECIPES: dict[str, tuple[Any, Any]] = {
     "star-sft": (StarSFTConfig, run_star_sft),
     "star-dpo": (StarDPOConfig, run_star_dpo),
     "con-j": (ConJConfig, run_con_j),
+    "scpo": (ScPOConfig, run_scpo),
     "star-rationalizer": (StarRationalizerConfig, run_star_rationalizer),
     "paper": (PaperConfig, run_paper),
     "judge": (JudgeFileConfig, run_judge),
