@@ -25,6 +25,8 @@ from jurist.recipes.quickstart import run_quickstart
 from jurist.recipes.rerun import run_rerun
 from jurist.recipes.scpo import run_scpo
 from jurist.recipes.select import run_select
+from jurist.recipes.self_reward import run_self_reward
+from jurist.recipes.self_taught import run_self_taught
 from jurist.recipes.star_dpo import run_star_dpo
 from jurist.recipes.star_rationalizer import run_star_rationalizer
 from jurist.recipes.star_sft import run_star_sft
@@ -39,6 +41,8 @@ COMMANDS = {
     "star-dpo": run_star_dpo,
     "con-j": run_con_j,
     "scpo": run_scpo,
+    "self-reward": run_self_reward,
+    "self-taught": run_self_taught,
     "star-rationalizer": run_star_rationalizer,
     "paper": run_paper,
     "judge": run_judge,

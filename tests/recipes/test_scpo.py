@@ -48,7 +48,7 @@ def test_rows_weigh_what_the_votes_were_and_each_round_may_have_all_pairs(config
         json.loads((config.output / f"round-{n}" / "checkpoint" / "manifest.json").read_text())
         for n in (1, 2)
     ]
-    assert (inputs[0]["inputs"]["beta"], inputs[0]["inputs"]["sft_weight"]) == (0.1, 1.0)
+    assert (inputs[0]["inputs"]["beta"], inputs[0]["inputs"]["sft_weight"]) == (1.0, 1.0)
     # Each round is held to the judge that sampled it.
     assert [one["inputs"]["reference"] for one in inputs] == [
         one["inputs"]["model"] for one in inputs

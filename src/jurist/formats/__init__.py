@@ -3,6 +3,7 @@
 from typing import Final, Literal, TypeAlias, get_args
 
 from jurist.errors import ConfigError
+from jurist.formats.additive import MOST_POINTS, Additive, AdditiveFormat, TerseAdditive
 from jurist.formats.base import Format
 from jurist.formats.control import neutralised
 from jurist.formats.direct import Direct
@@ -10,15 +11,23 @@ from jurist.formats.fence import fence_mark
 from jurist.formats.pairwise import Pairwise
 from jurist.formats.rationalizer import Rationalizer
 from jurist.formats.terse import Terse
+from jurist.formats.variation import Variation
 
 __all__ = [
+    "MOST_POINTS",
+    "Additive",
+    "AdditiveFormat",
+    "AdditiveName",
     "Direct",
     "Format",
     "FormatName",
     "Pairwise",
     "Rationalizer",
     "Terse",
+    "TerseAdditive",
+    "Variation",
     "fence_mark",
+    "make_additive",
     "make_format",
     "make_rationalizer",
     "neutralised",
@@ -26,6 +35,9 @@ __all__ = [
 
 FormatName: TypeAlias = Literal["pairwise", "direct", "terse", "terse-direct"]
 """What a format is called in a config."""
+
+AdditiveName: TypeAlias = Literal["additive", "terse-additive"]
+"""What a format that asks for a response's points is called in a config."""
 
 _NAMES: Final[tuple[str, ...]] = get_args(FormatName)
 
@@ -56,6 +68,16 @@ def make_format(name: FormatName, seed: int) -> Format:
             return Terse(seed=seed, reasoning=False)
         case _:
             raise ConfigError(f"no format is called {name!r}; there are {', '.join(_NAMES)}")
+
+
+def make_additive(name: AdditiveName, seed: int) -> AdditiveFormat:
+    """The format of a name that asks for points, as `make_format` makes those of two responses.
+
+    Example:
+        >>> make_additive("terse-additive", seed=7)
+        TerseAdditive(seed=7)
+    """
+    return TerseAdditive(seed=seed) if name == "terse-additive" else Additive(seed=seed)
 
 
 def make_rationalizer(name: FormatName, seed: int) -> Rationalizer:

@@ -1,6 +1,7 @@
 """Judges: all that prefers one response to another, behind one interface."""
 
 from jurist.judges.adaptive import Adaptive, next_votes
+from jurist.judges.additive import AdditiveRater
 from jurist.judges.averaged import AveragedJudge, SamplingAndScoring
 from jurist.judges.ballot import PROBABILITY_FLOOR, Ballot, ballots
 from jurist.judges.base import Comparer, Judge, SamplingJudge, Scorer
@@ -11,12 +12,14 @@ from jurist.judges.direct import DirectJudge
 from jurist.judges.pairwise import PairwiseJudge
 from jurist.judges.polling import counted
 from jurist.judges.predictive import OrderVotes, probability_of_change
+from jurist.judges.rated import RatedJudge, Rater, Rating
 from jurist.judges.scored import ScoredJudge
 from jurist.judges.vote import Voting
 
 __all__ = [
     "PROBABILITY_FLOOR",
     "Adaptive",
+    "AdditiveRater",
     "AveragedJudge",
     "Ballot",
     "BothOrders",
@@ -27,6 +30,9 @@ __all__ = [
     "Judge",
     "OrderVotes",
     "PairwiseJudge",
+    "RatedJudge",
+    "Rater",
+    "Rating",
     "SamplingAndScoring",
     "SamplingJudge",
     "ScoredJudge",

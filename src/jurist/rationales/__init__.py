@@ -14,15 +14,18 @@ from jurist.rationales.rows import (
 )
 from jurist.rationales.sample import Sampled, both_orders, sample_traces
 from jurist.rationales.select import right_traces
+from jurist.rationales.synthetic import GoodResponse, Synthetic, synthetic_preferences
 from jurist.rationales.verdicts import verdict_rows
 
 __all__ = [
+    "GoodResponse",
     "Leak",
     "PairRow",
     "Rationales",
     "Sampled",
     "Selection",
     "SupervisedRow",
+    "Synthetic",
     "Trace",
     "Voters",
     "both_orders",
@@ -36,6 +39,7 @@ __all__ = [
     "right_traces",
     "sample_rationales",
     "sample_traces",
+    "synthetic_preferences",
     "unlabelled",
     "verdict_rows",
     "write_rows",

@@ -11,9 +11,10 @@ from typing import Any, Literal, cast, get_args
 from jurist.engines import Cached
 from jurist.engines.base import Engine, LogprobEngine
 from jurist.errors import ConfigError
-from jurist.formats import FormatName, make_format
+from jurist.formats import AdditiveName, FormatName, make_additive, make_format
 from jurist.judges import (
     Adaptive,
+    AdditiveRater,
     AveragedJudge,
     BothOrders,
     Budgeted,
@@ -21,6 +22,7 @@ from jurist.judges import (
     DirectJudge,
     Judge,
     PairwiseJudge,
+    RatedJudge,
     SamplingAndScoring,
     SamplingJudge,
     ScoredJudge,
@@ -35,7 +37,8 @@ class VotingConfig:
     """How a judge that reasons is sampled. A judge that does not reads each order once."""
 
     votes: int = 8
-    """Judgements of each pair in each of its two orders."""
+    """Judgements of each pair in each of its two orders; of each response, if it is asked for
+    points."""
 
     temperature: float = 1.0
     """Temperature of the judgements (1.0 in Mahan et al. 2024)."""
@@ -115,7 +118,9 @@ class JudgeConfig:
     max_concurrency: int = 8
     """Requests to a server in flight at once. Changes how fast it goes, not what comes out."""
 
-    format: Literal["auto", "pairwise", "direct", "terse", "terse-direct"] = "auto"
+    format: Literal[
+        "auto", "pairwise", "direct", "additive", "terse", "terse-direct", "terse-additive"
+    ] = "auto"
     """How the model is asked. auto: as jurist.json in its folder says, else pairwise."""
 
     voting: VotingConfig = VotingConfig()
@@ -150,7 +155,7 @@ class OpenJudge:
     judge: Judge
     """Reads each comparison in both orders."""
 
-    kind: Literal["reasoning", "direct", "scalar", "comparer"]
+    kind: Literal["reasoning", "direct", "points", "scalar", "comparer"]
     format: str
     """Name of the format; empty for a scalar model, which has none."""
 
@@ -188,7 +193,7 @@ def open_judge(config: JudgeConfig, *, seed: int, store: Path) -> Generator[Open
     if card.get("kind") in ("scalar", "comparer"):
         yield _open_head(folder, card, config, seed=seed)
         return
-    name = format_name(config.format, card)
+    name = additive_name(config.format, card) or format_name(config.format, card)
     engine = open_engine(folder, name=config.engine, bf16=config.bf16, processes=config.processes)
     with engine as inner, Cached(inner, store, chunk_size=config.processes.chunk_size) as cached:
         yield _generative(cached, name, config, seed=seed)
@@ -198,7 +203,7 @@ def open_judge(config: JudgeConfig, *, seed: int, store: Path) -> Generator[Open
 def _open_served(config: JudgeConfig, *, seed: int, store: Path) -> Generator[OpenJudge]:
     from jurist.engines.openai import OpenAIEngine
 
-    name = format_name(config.format, {})
+    name = additive_name(config.format, {}) or format_name(config.format, {})
     served = OpenAIEngine(config.base_url, config.model, max_concurrency=config.max_concurrency)
     with Cached(served, store) as cached:
         yield _generative(cached, name, config, seed=seed)
@@ -232,7 +237,16 @@ def _open_head(folder: str, card: dict[str, Any], config: JudgeConfig, *, seed: 
     )
 
 
-def _generative(engine: Engine, name: FormatName, config: JudgeConfig, *, seed: int) -> OpenJudge:
+def _generative(
+    engine: Engine, name: FormatName | AdditiveName, config: JudgeConfig, *, seed: int
+) -> OpenJudge:
+    if name == "additive" or name == "terse-additive":
+        return OpenJudge(
+            judge=BothOrders(RatedJudge(open_rater(engine, name, config.voting, seed=seed))),
+            kind="points",
+            format=name,
+            votes=1,
+        )
     form = make_format(name, seed=seed)
     if not form.reasoning:
         if not isinstance(engine, LogprobEngine):
@@ -259,6 +273,24 @@ def _generative(engine: Engine, name: FormatName, config: JudgeConfig, *, seed: 
         format=name,
         votes=config.voting.votes,
         whole_sets=config.voting.mean_votes is not None,
+    )
+
+
+def open_rater(
+    engine: Engine, name: AdditiveName, voting: VotingConfig, *, seed: int
+) -> AdditiveRater:
+    """What asks an engine for the points of responses, as often as the settings say.
+
+    Raises:
+        ConfigError: If they ask for what only votes on a comparison have.
+    """
+    if (voting.stop_at, voting.mean_votes) != (None, None) or voting.verdicts != "counted":
+        raise ConfigError(
+            f"format {name!r} asks for the points of one response at a time, --votes times; leave "
+            f"--stop-at, --mean-votes and --verdicts, which are about votes on two"
+        )
+    return AdditiveRater(
+        engine=engine, format=make_additive(name, seed=seed), sampling=voting.sampling(seed=seed)
     )
 
 
@@ -311,6 +343,13 @@ def read_card(folder: str) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ConfigError(f"{path}: not a JSON object")
     return cast(dict[str, Any], content)
+
+
+def additive_name(asked: str, card: dict[str, Any]) -> AdditiveName | None:
+    """The format to ask a model for points in, if such a one is asked for, or with auto the one
+    that it was trained in; else None."""
+    name = card.get("format") if asked == "auto" else asked
+    return cast(AdditiveName, name) if name in get_args(AdditiveName) else None
 
 
 def format_name(asked: str, card: dict[str, Any], *, reasoning: bool | None = None) -> FormatName:

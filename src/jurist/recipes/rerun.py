@@ -17,6 +17,8 @@ from jurist.recipes.quickstart import QuickstartConfig, run_quickstart
 from jurist.recipes.run import from_json, read_run_config
 from jurist.recipes.scpo import ScPOConfig, run_scpo
 from jurist.recipes.select import SelectConfig, run_select
+from jurist.recipes.self_reward import SelfRewardConfig, run_self_reward
+from jurist.recipes.self_taught import SelfTaughtConfig, run_self_taught
 from jurist.recipes.star_dpo import StarDPOConfig, run_star_dpo
 from jurist.recipes.star_rationalizer import StarRationalizerConfig, run_star_rationalizer
 from jurist.recipes.star_sft import StarSFTConfig, run_star_sft
@@ -31,6 +33,8 @@ RECIPES: dict[str, tuple[Any, Any]] = {
     "star-dpo": (StarDPOConfig, run_star_dpo),
     "con-j": (ConJConfig, run_con_j),
     "scpo": (ScPOConfig, run_scpo),
+    "self-reward": (SelfRewardConfig, run_self_reward),
+    "self-taught": (SelfTaughtConfig, run_self_taught),
     "star-rationalizer": (StarRationalizerConfig, run_star_rationalizer),
     "paper": (PaperConfig, run_paper),
     "judge": (JudgeFileConfig, run_judge),

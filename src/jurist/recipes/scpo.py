@@ -48,9 +48,9 @@ class ScPOConfig:
     training: TrainingConfig = TrainingConfig()
     voting: VotingConfig = VotingConfig()
 
-    loss: PairLossConfig = PairLossConfig(beta=0.1, sft_weight=1.0)
-    """DPO and the preferred reply's own likelihood, as of Pang et al. 2024, whose numbers these
-    are; the paper's own could not be recovered."""
+    loss: PairLossConfig = PairLossConfig(sft_weight=1.0)
+    """DPO and the preferred reply's own likelihood, whose weight is that of Pang et al. 2024; the
+    paper's numbers could not be recovered."""
 
     min_margin: float = 0.0
     """Least share of the votes by which a majority must lead to be learnt from. In [0, 1)."""

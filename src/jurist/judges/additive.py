@@ -1,0 +1,47 @@
+"""A rater that asks for points, several times over, and takes their mean."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from jurist.engines.base import Engine
+from jurist.formats import AdditiveFormat
+from jurist.judges.rated import Rating
+from jurist.types import Completion, Conversation, Failure, Sampling
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AdditiveRater:
+    """Rates a response by the mean of several judgements of it, each from 0 to 5 points.
+
+    The judge of Self-Rewarding Language Models (Yuan et al. 2024, section 2). A judgement without a
+    score counts for nothing; a response with no other has no rating, and the failure of the first.
+
+    Which of two responses is better follows from their means. How sure that is does not: a judge
+    made of this (`RatedJudge`) takes a point for a nat, which is nothing but a scale.
+    """
+
+    engine: Engine
+    format: AdditiveFormat
+    sampling: Sampling
+    """How many judgements of each response, and how."""
+
+    def __call__(self, prompts: Sequence[Conversation], responses: Sequence[str]) -> list[Rating]:
+        """Rate every response, all in one call of the engine."""
+        asked = [
+            self.format.render(prompt, response)
+            for prompt, response in zip(prompts, responses, strict=True)
+        ]
+        written = self.engine.generate(asked, self.sampling)
+        return [self._rated(completions) for completions in written]
+
+    def _rated(self, completions: Sequence[Completion]) -> Rating:
+        found = [self.format.parse(completion) for completion in completions]
+        points = [one for one in found if not isinstance(one, Failure)]
+        failures = [one for one in found if isinstance(one, Failure)]
+        return Rating(
+            score=fmean(points) if points else failures[0],
+            text="\n\n".join(completion.text for completion in completions),
+            num_tokens=sum(completion.num_tokens for completion in completions),
+            num_prompt_tokens=sum(completion.num_prompt_tokens for completion in completions),
+        )
