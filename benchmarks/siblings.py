@@ -2,16 +2,16 @@
 
     python -m benchmarks.siblings --output runs/siblings
 
-ScPO (majorities of the judge's own votes, counted over both orders or in each), Self-Taught
-Evaluators (pairs made of prompts alone) and Self-Rewarding (a policy that is given points by
-itself, or by a judge that likes the flourish), each with several seeds, on the prompts and pairs of
-`jurist paper --scale tiny`. Judges are evaluated after every round; of a policy the share of
-responses that are right is measured as well, exactly. The settings are kept in `config.json` beside
-the runs, what came out in `measured.json`; run again, it goes on where it was.
+ScPO (majorities of the judge's own votes), Self-Taught Evaluators (pairs made of prompts alone) and
+Self-Rewarding (a policy that is given points by itself, or by a judge that likes the flourish), each
+with several seeds, on the prompts and pairs of `jurist paper --scale tiny`. Judges are evaluated
+before the first round and after every round; of a policy the share of responses that are right is
+measured as well, exactly. The settings are kept in `config.json` beside the runs, what came out in
+`measured.json`; run again, it goes on where it was.
 
-Rates and epochs of ScPO and Self-Taught are those tuned for STaR-DPO and STaR-SFT
-(`benchmarks.tuning`); beta and who votes together were compared for ScPO with seed 100 on
-validation pairs (docs/log.md), and nothing for the others.
+Rates and epochs are those tuned for STaR-DPO and STaR-SFT (`benchmarks.tuning`); beta and whose
+votes count together were compared for ScPO on validation pairs (docs/log.md), and nothing was for
+the others.
 """
 
 import json
@@ -149,7 +149,14 @@ def _methods(
         model=base,
         output=folder / "self-taught",
         data=data,
-        star=replace(SelfTaughtConfig(model="", output=folder, data=data).star, rounds=3),
+        star=StarConfig(
+            rounds=3,
+            round_data="all",
+            num_samples=8,
+            per_prompt=1,
+            sampling_temperature=0.7,
+            init_from="base",
+        ),
         training=TrainingConfig(learning_rate=1e-3, epochs=2, batch_size=32),
         voting=voting,
         writer=models["writer"],
@@ -170,10 +177,8 @@ def _methods(
     flattered = replace(
         careful, output=folder / "self-reward-flattered", star=replace(careful.star, author=author)
     )
-    each = replace(scpo, output=folder / "scpo-each-order", voters="each-order")
     return [
         _Method(name="ScPO", recipe="scpo", config=scpo, start=base),
-        _Method(name="Self-Taught", recipe="self-taught", config=taught, start=base),
         _Method(
             name="Self-Rewarding", recipe="self-reward", config=careful, start=models["careful"]
         ),
@@ -183,7 +188,7 @@ def _methods(
             config=flattered,
             start=models["careful"],
         ),
-        _Method(name="ScPO, votes of each order", recipe="scpo", config=each, start=base),
+        _Method(name="Self-Taught", recipe="self-taught", config=taught, start=base),
     ]
 
 

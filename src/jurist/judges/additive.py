@@ -1,5 +1,6 @@
 """A rater that asks for points, several times over, and takes their mean."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -9,13 +10,16 @@ from jurist.formats import AdditiveFormat
 from jurist.judges.rated import Rating
 from jurist.types import Completion, Conversation, Failure, Sampling
 
+logger = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AdditiveRater:
     """Rates a response by the mean of several judgements of it, each from 0 to 5 points.
 
     The judge of Self-Rewarding Language Models (Yuan et al. 2024, section 2). A judgement without a
-    score counts for nothing; a response with no other has no rating, and the failure of the first.
+    score counts for nothing, and is logged; a response with no other has no rating, and the failure
+    of the first.
 
     Which of two responses is better follows from their means. How sure that is does not: a judge
     made of this (`RatedJudge`) takes a point for a nat, which is nothing but a scale.
@@ -33,15 +37,20 @@ class AdditiveRater:
             for prompt, response in zip(prompts, responses, strict=True)
         ]
         written = self.engine.generate(asked, self.sampling)
-        return [self._rated(completions) for completions in written]
+        outcomes = [[self.format.parse(one) for one in completions] for completions in written]
+        failed = sum(isinstance(one, Failure) for row in outcomes for one in row)
+        if failed:
+            total = sum(map(len, outcomes))
+            logger.info("%d of %d judgements of responses have no score", failed, total)
+        return [_rated(*both) for both in zip(written, outcomes, strict=True)]
 
-    def _rated(self, completions: Sequence[Completion]) -> Rating:
-        found = [self.format.parse(completion) for completion in completions]
-        points = [one for one in found if not isinstance(one, Failure)]
-        failures = [one for one in found if isinstance(one, Failure)]
-        return Rating(
-            score=fmean(points) if points else failures[0],
-            text="\n\n".join(completion.text for completion in completions),
-            num_tokens=sum(completion.num_tokens for completion in completions),
-            num_prompt_tokens=sum(completion.num_prompt_tokens for completion in completions),
-        )
+
+def _rated(completions: Sequence[Completion], found: Sequence[int | Failure]) -> Rating:
+    points = [one for one in found if not isinstance(one, Failure)]
+    failures = [one for one in found if isinstance(one, Failure)]
+    return Rating(
+        score=fmean(points) if points else failures[0],
+        text="\n\n".join(completion.text for completion in completions),
+        num_tokens=sum(completion.num_tokens for completion in completions),
+        num_prompt_tokens=sum(completion.num_prompt_tokens for completion in completions),
+    )
