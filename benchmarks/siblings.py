@@ -3,8 +3,8 @@
     python -m benchmarks.siblings --output runs/siblings
 
 ScPO (majorities of the judge's own votes), Self-Taught Evaluators (pairs made of prompts alone) and
-Self-Rewarding (a policy that is given points by itself, or by a judge that likes the flourish), each
-with several seeds, on the prompts and pairs of `jurist paper --scale tiny`. Judges are evaluated
+Self-Rewarding (a policy that is given points by itself, or by a judge that likes the flourish),
+each with several seeds, on the prompts and pairs of `jurist paper --scale tiny`. Judges are evaluated
 before the first round and after every round; of a policy the share of responses that are right is
 measured as well, exactly. The settings are kept in `config.json` beside the runs, what came out in
 `measured.json`; run again, it goes on where it was.
