@@ -4,10 +4,10 @@
 
 ScPO (majorities of the judge's own votes), Self-Taught Evaluators (pairs made of prompts alone) and
 Self-Rewarding (a policy that is given points by itself, or by a judge that likes the flourish),
-each with several seeds, on the prompts and pairs of `jurist paper --scale tiny`. Judges are evaluated
-before the first round and after every round; of a policy the share of responses that are right is
-measured as well, exactly. The settings are kept in `config.json` beside the runs, what came out in
-`measured.json`; run again, it goes on where it was.
+each with several seeds, on the prompts and pairs of `jurist paper --scale tiny`. Judges are
+evaluated before the first round and after every round; of a policy the share of responses that are
+right is measured as well, exactly. The settings are kept in `config.json` beside the runs, what
+came out in `measured.json`; run again, it goes on where it was.
 
 Rates and epochs are those tuned for STaR-DPO and STaR-SFT (`benchmarks.tuning`); beta and whose
 votes count together were compared for ScPO on validation pairs (docs/log.md), and nothing was for
