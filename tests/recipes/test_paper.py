@@ -41,7 +41,7 @@ METHODS = [
 
 def planned(tmp_path, **authors):
     data = DataConfig(train="t.jsonl", test=("a=a.jsonl", "b=b.jsonl"))
-    return plan("tiny", tmp_path, data, model=str(BASE), authors=authors, seed=3)
+    return plan(SETTINGS["tiny"], tmp_path, data, model=str(BASE), authors=authors, seed=3)
 
 
 def test_every_method_of_the_paper_is_planned_from_one_base_on_the_same_pairs(tmp_path):
