@@ -12,8 +12,8 @@ jurist reads. This draws the pairs, makes the base, and hands both to `jurist pa
 The model as it is downloaded writes no verdict that a parser could read. So the base is a *format
 warm-up* of it: trained on its own sentences, each followed by a verdict that a coin chose. That is
 a crutch. It teaches the form of a reply and nothing else: the base's verdicts are a coin's. With
-`--layers` the base is a smaller model: the layers in the middle are taken out, and the same warm-up,
-on the whole model's sentences, is all that mends it.
+`--layers` the base is a smaller model: layers are taken out of the middle, and the same warm-up, on
+the whole model's sentences, is all that mends it.
 
 Killed at any moment, the same command goes on where it was.
 """
@@ -254,7 +254,11 @@ def whole_sentences(completion: Completion) -> str:
 
 
 def fewer_layers(model: str, layers: int, folder: Path) -> str:
-    """The model with its first layers and its last two, so many in all; its checkpoint."""
+    """The model with its first layers and its last two, so many in all; its checkpoint.
+
+    Raises:
+        ConfigError: If the model has no more layers than that, or would keep fewer than three.
+    """
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 

@@ -1,6 +1,5 @@
-"""The example on real preferences, end to end with the base that ships and pairs of its world."""
+"""The example on real preferences, with the base that ships and pairs of its world."""
 
-import json
 import runpy
 import sys
 from collections import Counter
@@ -8,30 +7,28 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from transformers import AutoModelForCausalLM
 
 from jurist.data import read_preferences, write_preferences
-from jurist.engines.transformers import TransformersEngine
-from jurist.errors import DataError
+from jurist.errors import ConfigError, DataError
 from jurist.rationales import SupervisedRow, read_rows
-from jurist.reports import load_results
+from jurist.recipes.paper import held_out
 from jurist.types import Completion
 from jurist.worlds import BASE, preferences
 
-SCRIPT = Path(__file__).parents[2] / "examples" / "smollm2_real_preferences.py"
+SCRIPT = Path(__file__).parents[2] / "examples" / "smollm2_paper.py"
 example = SimpleNamespace(**runpy.run_path(str(SCRIPT), run_name="example"))
 
 
 @pytest.fixture
 def folder(tmp_path):
     """Pairs of the world that ships, under the names of the real files."""
-    whole = preferences("in_distribution", "train", num=120, seed=0)
-    files = {
-        "hh_rlhf": whole[:60],
-        "evouna": whole[60:],
-        "llmbar": preferences("shifted", "test", num=10, seed=0),
-        # Two of them are pairs that could be trained on.
-        "hhh_alignment": [*preferences("shifted", "test", num=8, seed=1), *whole[:2]],
-    }
+    whole = preferences("in_distribution", "train", num=180, seed=0)
+    files = {name: whole[60 * i : 60 * i + 60] for i, name in enumerate(example.TRAINED_ON)}
+    for seed, name in enumerate(example.SHIFTED):
+        files[name] = preferences("shifted", "test", num=10, seed=seed)
+    # Two of them are pairs that could be trained on.
+    files["hhh_alignment"] = [*files["hhh_alignment"][:8], *whole[:2]]
     for name, rows in files.items():
         write_preferences(tmp_path / "data" / f"{name}.jsonl.gz", rows)
     return tmp_path / "data"
@@ -40,86 +37,101 @@ def folder(tmp_path):
 SMALL = (
     "--model=" + str(BASE),
     "--max-chars=500",
-    "--num-train=16",
-    "--num-warm-up=4",
-    "--num-in-distribution=4",
+    "--num-train=15",
+    "--num-warm-up=6",
+    "--num-in-distribution=6",
     "--num-shifted=4",
-    "--num-chat=0",
-    "--num-samples=4",
 )
 
 
-def test_the_whole_job_runs_and_a_second_time_does_nothing(folder, tmp_path, monkeypatch, capsys):
-    output = tmp_path / "run"
-    argv = ["example", f"--data={folder}", f"--output={output}", *SMALL]
-    monkeypatch.setattr(sys, "argv", argv)
-    # Drawn seven times and tested elsewhere: most of the time that this would take.
-    monkeypatch.setattr("jurist.reports.figures.pictures", lambda results: [])
-    asked = Counter()
-    generate = TransformersEngine.generate
+@pytest.fixture
+def asked(folder, tmp_path, monkeypatch):
+    """What the example asks of `jurist paper`, by the arguments it is given."""
 
-    def counting(engine, prompts, sampling, rule=None):
-        asked[sampling.num_samples, sampling.temperature] += len(prompts)
-        return generate(engine, prompts, sampling, rule)
+    def ask(*more):
+        argv = ["example", f"--data={folder}", f"--output={tmp_path / 'run'}", *SMALL, *more]
+        monkeypatch.setattr(sys, "argv", argv)
+        found = []
+        monkeypatch.setitem(example.main.__globals__, "run_paper", found.append)
+        monkeypatch.setitem(example.real_paper.__globals__, "run_paper", found.append)
+        example.main()
+        return found[0]
 
-    monkeypatch.setattr(TransformersEngine, "generate", counting)
-    example.main()
-    assert "report.html" in capsys.readouterr().out
+    return ask
 
-    results = load_results(output / "results.json")
-    splits = ("in_distribution", "llmbar", "hhh_alignment")
-    assert [(row.method, row.split) for row in results.rows] == [
-        (method, split) for method in example.FOLDERS for split in splits
-    ]
-    assert all(row.agreement.num_pairs == 4 for row in results.rows)
-    assert (output / "report.html").exists()
 
-    # The traces were sampled once, and both recipes trained on what came of them.
-    counts = {
-        method: json.loads((output / method / "round-1" / "traces.json").read_text("utf-8"))
-        for method in ("star-sft", "star-dpo")
-    }
-    assert counts["star-sft"] == counts["star-dpo"]
-    assert counts["star-sft"]["traces"] == 16 * 2 * 4
-    assert asked[4, 1.0] == 16 * 2
+def test_pairs_and_base_are_made_and_handed_to_the_paper(asked, tmp_path):
+    config = asked()
+    assert config.scale == "small"
+    assert [one.partition("=")[0] for one in config.test] == list(example.SHIFTED)
+    assert all(Path(one.partition("=")[2]).exists() for one in config.test)
 
-    rows = read_rows(output / "warm-up" / "rows.jsonl.gz", SupervisedRow)
+    # What the paper holds out is what was drawn to be held out.
+    data = held_out(config)
+    train = read_preferences(data.train).preferences
+    assert len(train) == 15
+    assert len(read_preferences(data.test[0].partition("=")[2]).preferences) == 6
+
+    rows = read_rows(tmp_path / "run" / "warm-up" / "rows.jsonl.gz", SupervisedRow)
     assert rows
-    assert all(row.completion.endswith(("\n[[A]]", "\n[[B]]")) for row in rows)
-    trained = {one.id for one in read_preferences(output / "data" / "train.jsonl.gz").preferences}
-    assert not trained & {row.preference_id for row in rows}
+    assert not {one.id for one in train} & {row.preference_id for row in rows}
+    endings = Counter(row.completion[-6:] for row in rows)
+    assert set(endings) <= {"\n[[A]]", "\n[[B]]"}
+    assert abs(endings["\n[[A]]"] - endings["\n[[B]]"]) <= 1
 
-    before = (output / "results.json").read_bytes()
-    example.main()
-    assert (output / "results.json").read_bytes() == before
+    before = Path(config.model, "model.safetensors").stat().st_mtime_ns
+    assert asked() == config
+    assert Path(config.model, "model.safetensors").stat().st_mtime_ns == before
+
+
+def test_a_smaller_base_keeps_the_first_layers_and_the_last_two(asked, tmp_path):
+    whole = AutoModelForCausalLM.from_pretrained(str(BASE))
+    num = whole.config.num_hidden_layers
+    config = asked("--layers", str(num - 1))
+    found = AutoModelForCausalLM.from_pretrained(config.model)
+    assert found.config.num_hidden_layers == num - 1
+    start = AutoModelForCausalLM.from_pretrained(str(tmp_path / "run" / "warm-up" / "fewer-layers"))
+    kept = [*range(num - 3), num - 2, num - 1]
+    for place, layer in zip(kept, start.model.layers, strict=True):
+        for theirs, ours in zip(
+            whole.model.layers[place].parameters(), layer.parameters(), strict=True
+        ):
+            assert theirs.equal(ours)
+
+
+def test_a_model_that_has_no_more_layers_is_refused(asked):
+    with pytest.raises(ConfigError, match="--layers must be between 3 and"):
+        asked("--layers", "99")
 
 
 def test_pairs_are_drawn_apart_and_counted(folder, tmp_path):
-    config = example.RealPreferencesConfig(
+    config = example.RealPaperConfig(
         data=folder,
         output=tmp_path / "run",
         max_chars=500,
-        num_train=80,
-        num_warm_up=16,
-        num_in_distribution=4,
+        num_train=81,
+        num_warm_up=18,
+        num_in_distribution=6,
         num_shifted=10,
     )
     pairs = example.select(config)
     ids = Counter(one.id for part in (pairs.train, pairs.warm_up) for one in part)
     assert max(ids.values()) == 1
-    assert len(pairs.train) == 80
-    assert {len(test) for test in pairs.tests.values()} == {4, 10}
+    assert len(pairs.train) == 81
+    assert len(pairs.held_out) == 6
+    assert {len(test) for test in pairs.shifted.values()} == {10}
     assert pairs.counts["hh_rlhf"]["read"] == 60
     assert pairs.counts["hh_rlhf"]["with a test prompt"] == 2
-    prompts = {one.prompt for test in pairs.tests.values() for one in test}
+    tests = [*pairs.held_out, *(one for test in pairs.shifted.values() for one in test)]
+    prompts = {one.prompt for one in tests}
     assert not prompts & {one.prompt for one in (*pairs.train, *pairs.warm_up)}
 
 
 def test_too_few_short_pairs_are_refused_with_a_way_out(folder, tmp_path):
-    config = example.RealPreferencesConfig(
-        data=folder, output=tmp_path, max_chars=500, num_in_distribution=4, num_shifted=11
+    config = example.RealPaperConfig(
+        data=folder, output=tmp_path, max_chars=500, num_in_distribution=99
     )
-    with pytest.raises(DataError, match=r"at least 11 pairs, found 10; .*--max-chars"):
+    with pytest.raises(DataError, match=r"at least 33 pairs, found \d+; .*--max-chars"):
         example.select(config)
 
 
