@@ -23,7 +23,10 @@ from jurist.recipes.pools import PoolsConfig
 from jurist.recipes.quickstart import QuickstartConfig
 from jurist.recipes.rerun import RECIPES
 from jurist.recipes.run import from_json, to_json
+from jurist.recipes.scpo import ScPOConfig
 from jurist.recipes.select import SelectConfig
+from jurist.recipes.self_reward import SelfRewardConfig
+from jurist.recipes.self_taught import SelfTaughtConfig
 from jurist.recipes.sets import DataConfig
 from jurist.recipes.star import StarConfig
 from jurist.recipes.star_dpo import StarDPOConfig
@@ -57,7 +60,12 @@ pair_loss = st.builds(
     sft_weight=st.floats(0, 2),
 )
 voting = st.builds(VotingConfig, votes=st.integers(1, 64), temperature=st.floats(0, 2))
-star = st.builds(StarConfig, rounds=st.integers(1, 5), init_from=st.sampled_from(["base"]))
+star = st.builds(
+    StarConfig,
+    rounds=st.integers(1, 5),
+    init_from=st.sampled_from(["base"]),
+    round_data=st.sampled_from(["fresh", "all"]),
+)
 judge = st.builds(JudgeConfig, model=words, base_url=words, voting=voting)
 limits = st.builds(
     PoolsConfig,
@@ -92,6 +100,26 @@ CONFIGS = {
         reference=st.sampled_from(["previous", "base"]),
     ),
     "con-j": st.builds(ConJConfig, model=words, output=paths, data=data, star=star),
+    "scpo": st.builds(
+        ScPOConfig,
+        model=words,
+        output=paths,
+        data=data,
+        star=star,
+        loss=pair_loss,
+        min_margin=st.floats(0, 0.99),
+        voters=st.sampled_from(["both-orders", "each-order"]),
+    ),
+    "self-reward": st.builds(SelfRewardConfig, model=words, output=paths, data=data, voting=voting),
+    "self-taught": st.builds(
+        SelfTaughtConfig,
+        model=words,
+        output=paths,
+        data=data,
+        star=star,
+        writer=words,
+        good=st.sampled_from(["sampled", "chosen"]),
+    ),
     "star-rationalizer": st.builds(
         StarRationalizerConfig,
         model=words,
