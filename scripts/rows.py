@@ -88,7 +88,7 @@ def faults_of(name: str, row: Mapping[str, Any]) -> list[str]:
         ]
     if (state == "part") != ("lacks" in row):
         found.append("'lacks' belongs to every row that works in part, and to no other")
-    found += [f"no {name!r} in the package" for name in row.get("has", []) if not is_there(name)]
+    found += [f"there is no {name!r}" for name in row.get("has", []) if not is_there(name)]
     found += [f"no test {test!r}" for test in row.get("tests", []) if not is_test(test)]
     if (section := row.get("measured")) and section not in sections():
         found.append(f"{RESULTS.name} has no section #{section}")
@@ -96,7 +96,9 @@ def faults_of(name: str, row: Mapping[str, Any]) -> list[str]:
 
 
 def is_there(name: str) -> bool:
-    """Whether a dotted name is something of the package."""
+    """Whether a name is a dotted one of the package, or a file of the project."""
+    if (ROOT / name).is_file():
+        return True
     module, _, attribute = name.rpartition(".")
     try:
         return module.startswith("jurist") and hasattr(importlib.import_module(module), attribute)
