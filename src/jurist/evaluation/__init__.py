@@ -15,11 +15,13 @@ from jurist.evaluation.confidence import (
     cross_fitted,
     fit_temperature,
 )
+from jurist.evaluation.correlation import Correlations, correlations
 from jurist.evaluation.intervals import (
     Estimate,
     crossed_bootstrap,
     group_bootstrap,
     group_bootstrap_each,
+    group_bootstrap_of,
     mcnemar,
     wilson,
 )
@@ -34,6 +36,7 @@ from jurist.evaluation.seeds import (
 from jurist.evaluation.selection import SelectionPoint, selection_points
 from jurist.evaluation.shortcuts import BagOfWords, Shortcut, longer_wins, shortcuts
 from jurist.evaluation.stopping import STOP_AT, StoppingPoint, stopping_curve
+from jurist.evaluation.strength import StrengthAgreement, strength_agreement
 from jurist.evaluation.suites import OfficialScore, official_scores
 from jurist.evaluation.votes import VoteCredits, VotePoint, vote_credits, vote_curve
 
@@ -45,6 +48,7 @@ __all__ = [
     "BagOfWords",
     "Calibration",
     "CategoryAgreement",
+    "Correlations",
     "Estimate",
     "Judged",
     "OfficialScore",
@@ -56,6 +60,7 @@ __all__ = [
     "SelectionPoint",
     "Shortcut",
     "StoppingPoint",
+    "StrengthAgreement",
     "VoteCredits",
     "VotePoint",
     "abstention_curve",
@@ -64,6 +69,7 @@ __all__ = [
     "calibration",
     "calibration_of",
     "compare",
+    "correlations",
     "credit",
     "cross_fitted",
     "crossed_bootstrap",
@@ -71,6 +77,7 @@ __all__ = [
     "fit_temperature",
     "group_bootstrap",
     "group_bootstrap_each",
+    "group_bootstrap_of",
     "judged",
     "longer_wins",
     "mcnemar",
@@ -79,6 +86,7 @@ __all__ = [
     "selection_points",
     "shortcuts",
     "stopping_curve",
+    "strength_agreement",
     "vote_credits",
     "vote_curve",
     "wilson",

@@ -5,7 +5,7 @@ pairs resamples groups, never rows. N = rows, G = groups, C = ratios in one stat
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import TypeAlias
@@ -200,11 +200,53 @@ def _interval(
     tops: Floats, bottoms: Floats, draws: Floats, num_groups: int, bounds: tuple[float, float]
 ) -> Estimate:
     value = float(np.mean(tops.sum(axis=0) / bottoms.sum(axis=0)))
+    return _bounded(value, draws, num_groups, bounds)
+
+
+def _bounded(value: float, draws: Floats, num_groups: int, bounds: tuple[float, float]) -> Estimate:
     low, high = np.quantile(draws, [(1.0 - LEVEL) / 2.0, (1.0 + LEVEL) / 2.0])
     if float(np.ptp(draws)) < 1e-12:
         slack = _z() ** 2 / (num_groups + _z() ** 2)
         low, high = max(bounds[0], value - slack), min(bounds[1], value + slack)
     return Estimate(value=value, low=float(low), high=float(high))
+
+
+def group_bootstrap_of(
+    statistic: Callable[[npt.NDArray[np.int64]], float],
+    groups: Sequence[str],
+    *,
+    bounds: tuple[float, float],
+    num_resamples: int = NUM_RESAMPLES,
+    seed: int = 0,
+) -> Estimate:
+    """Percentile interval of any statistic of rows, resampling whole groups.
+
+    The same seed and the same groups draw the same resamples as `group_bootstrap` does. Where they
+    do not vary, the interval is as there.
+
+    Args:
+        statistic: Told the indices of rows, some of them more than once: its value, or NaN if it
+            has none for these rows. A resample without a value is left out.
+        groups: The group of each row. Length N.
+        bounds: The least and greatest value the statistic can have.
+        num_resamples: How many resamples to draw.
+        seed: What the resamples are drawn from.
+
+    Raises:
+        ValueError: If there is no row.
+    """
+    if not groups:
+        raise ValueError("no rows: a statistic of nothing is not a number")
+    index = _group_index(groups)
+    num_groups = int(index.max()) + 1
+    rows = np.arange(len(groups))
+    draws = [
+        statistic(np.repeat(rows, counts[index]))
+        for some in _resamples(num_groups, num_resamples, np.random.default_rng(seed))
+        for counts in some
+    ]
+    known = np.array([draw for draw in draws if not math.isnan(draw)])
+    return _bounded(statistic(rows), known, num_groups, bounds)
 
 
 def wilson(successes: float, total: float) -> Estimate:

@@ -4,12 +4,16 @@ from typing import Final, Literal, TypeAlias, get_args
 
 from jurist.errors import ConfigError
 from jurist.formats.additive import MOST_POINTS, Additive, AdditiveFormat, TerseAdditive
-from jurist.formats.base import Format
+from jurist.formats.base import Format, GradedFormat
 from jurist.formats.control import neutralised
 from jurist.formats.direct import Direct
 from jurist.formats.fence import fence_mark
 from jurist.formats.pairwise import Pairwise
+from jurist.formats.principles import Principle, Principles
 from jurist.formats.rationalizer import Rationalizer
+from jurist.formats.rubrics import Rubrics, TaskType
+from jurist.formats.scores import Scores
+from jurist.formats.strength import Strength
 from jurist.formats.terse import Terse
 from jurist.formats.variation import Variation
 
@@ -21,8 +25,15 @@ __all__ = [
     "Direct",
     "Format",
     "FormatName",
+    "GradedFormat",
     "Pairwise",
+    "Principle",
+    "Principles",
     "Rationalizer",
+    "Rubrics",
+    "Scores",
+    "Strength",
+    "TaskType",
     "Terse",
     "TerseAdditive",
     "Variation",
@@ -33,7 +44,9 @@ __all__ = [
     "neutralised",
 ]
 
-FormatName: TypeAlias = Literal["pairwise", "direct", "terse", "terse-direct"]
+FormatName: TypeAlias = Literal[
+    "pairwise", "direct", "strength", "scores", "rubrics", "terse", "terse-direct"
+]
 """What a format is called in a config."""
 
 AdditiveName: TypeAlias = Literal["additive", "terse-additive"]
@@ -47,7 +60,8 @@ def make_format(name: FormatName, seed: int) -> Format:
 
     Args:
         name: `pairwise` and `direct` for chat models, `terse` and `terse-direct` for the tiny ones
-            that ship; the second of each asks for the verdict alone.
+            that ship; the second of each asks for the verdict alone. `strength`, `scores` and
+            `rubrics` are further ways of asking a chat model to reason.
         seed: The run's seed.
 
     Raises:
@@ -62,6 +76,12 @@ def make_format(name: FormatName, seed: int) -> Format:
             return Pairwise(seed=seed)
         case "direct":
             return Direct(seed=seed)
+        case "strength":
+            return Strength(seed=seed)
+        case "scores":
+            return Scores(seed=seed)
+        case "rubrics":
+            return Rubrics(seed=seed)
         case "terse":
             return Terse(seed=seed)
         case "terse-direct":
