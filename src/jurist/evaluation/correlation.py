@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from jurist.evaluation.intervals import NUM_RESAMPLES, Estimate, group_bootstrap_of
+from jurist.evaluation.intervals import NUM_RESAMPLES, Estimate, Floats, group_bootstrap_of
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,19 +56,30 @@ def correlations(
     if len(first) < 2 or not (np.ptp(first) and np.ptp(second)):
         return None
 
-    def estimate(statistic: Callable[..., tuple[float, float]]) -> Estimate:
+    def estimate(statistic: Callable[[Floats, Floats], float]) -> Estimate:
         def of_rows(rows: npt.NDArray[np.int64]) -> float:
             ours, theirs = first[rows], second[rows]
             if not (np.ptp(ours) and np.ptp(theirs)):
                 return float("nan")
-            return float(statistic(ours, theirs)[0])
+            return statistic(ours, theirs)
 
         return group_bootstrap_of(
             of_rows, groups, bounds=(-1.0, 1.0), num_resamples=num_resamples, seed=seed
         )
 
     return Correlations(
-        pearson=estimate(stats.pearsonr),
-        spearman=estimate(stats.spearmanr),
-        kendall=estimate(stats.kendalltau),
+        pearson=estimate(_pearson), spearman=estimate(_spearman), kendall=estimate(_kendall)
     )
+
+
+# SciPy's own functions of the first two work out p-values too, at ten times the cost.
+def _pearson(x: Floats, y: Floats) -> float:
+    return float(np.corrcoef(x, y)[0, 1])
+
+
+def _spearman(x: Floats, y: Floats) -> float:
+    return _pearson(stats.rankdata(x), stats.rankdata(y))
+
+
+def _kendall(x: Floats, y: Floats) -> float:
+    return float(stats.kendalltau(x, y, method="asymptotic")[0])

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from jurist.evaluation.correlation import Correlations, correlations
-from jurist.evaluation.intervals import Estimate, group_bootstrap
+from jurist.evaluation.intervals import NUM_RESAMPLES, Estimate, group_bootstrap
 from jurist.evaluation.judged import Judged
 from jurist.types import Verdict
 
@@ -33,7 +33,9 @@ class StrengthAgreement:
     """Rows that lack one of the two numbers."""
 
 
-def strength_agreement(rows: Sequence[Judged]) -> StrengthAgreement | None:
+def strength_agreement(
+    rows: Sequence[Judged], *, num_resamples: int = NUM_RESAMPLES, seed: int = 0
+) -> StrengthAgreement | None:
     """Compare the strengths of ballots with the margins of labels.
 
     Which response is shown first is drawn, so the sign of a margin is a coin's: a judge that states
@@ -41,6 +43,8 @@ def strength_agreement(rows: Sequence[Judged]) -> StrengthAgreement | None:
 
     Args:
         rows: Preferences with their ballots.
+        num_resamples: How many resamples an interval is drawn from.
+        seed: What the resamples are drawn from.
 
     Returns:
         The agreement, with 95 % intervals that resample groups; None if fewer than two rows have
@@ -54,15 +58,17 @@ def strength_agreement(rows: Sequence[Judged]) -> StrengthAgreement | None:
     given = np.array([one for one, _, _ in pairs])
     stated = np.array([one for _, one, _ in pairs])
     groups = [group for _, _, group in pairs]
-    found = correlations(given, stated, groups)
+    found = correlations(given, stated, groups, num_resamples=num_resamples, seed=seed)
     if found is None:
         return None
     apart = np.abs(given - stated)
     widest = float(np.abs(given).max() + np.abs(stated).max())
     return StrengthAgreement(
         correlations=found,
-        mean_error=group_bootstrap(apart, groups, bounds=(0.0, widest)),
-        within_one=group_bootstrap(apart <= 1.0, groups),
+        mean_error=group_bootstrap(
+            apart, groups, bounds=(0.0, widest), num_resamples=num_resamples, seed=seed
+        ),
+        within_one=group_bootstrap(apart <= 1.0, groups, num_resamples=num_resamples, seed=seed),
         num_pairs=len(pairs),
         num_missing=len(rows) - len(pairs),
     )
