@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -82,4 +83,5 @@ def _spearman(x: Floats, y: Floats) -> float:
 
 
 def _kendall(x: Floats, y: Floats) -> float:
-    return float(stats.kendalltau(x, y, method="asymptotic")[0])
+    tau, _ = cast(tuple[float, float], stats.kendalltau(x, y, method="asymptotic"))
+    return float(tau)

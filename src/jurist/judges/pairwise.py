@@ -86,8 +86,8 @@ class _Reader:
     def __call__(self, completion: Completion) -> Judgement:
         found = self._read.get(completion)
         if found is None:
-            graded = isinstance(self._format, GradedFormat)
-            strength = self._format.strength(completion) if graded else None
+            form = self._format
+            strength = form.strength(completion) if isinstance(form, GradedFormat) else None
             found = self._read[completion] = Judgement(
                 text=completion.text,
                 outcome=self._format.parse(completion),
