@@ -150,7 +150,7 @@ def _methods(
         output=folder / "self-taught",
         data=data,
         star=StarConfig(
-            rounds=3,
+            rounds=2,
             round_data="all",
             num_samples=8,
             per_prompt=1,
@@ -167,7 +167,7 @@ def _methods(
         model=models["careful"],
         output=folder / "self-reward",
         data=data,
-        star=StarConfig(rounds=2, num_samples=8, per_prompt=1),
+        star=StarConfig(rounds=2, num_samples=4, per_prompt=1),
         training=TrainingConfig(learning_rate=3e-4, epochs=2, batch_size=32),
         voting=VotingConfig(votes=3, max_tokens=64),
         max_response_tokens=32,

@@ -102,7 +102,7 @@ def test_the_response_with_most_points_is_preferred_to_the_one_with_fewest(confi
         folder = config.output / f"round-{number}"
         counts = json.loads((folder / "responses.json").read_text())
         assert (counts["judge"], counts["prompts"], counts["responses"]) == (
-            "the latest model",
+            "the latest judge",
             6,
             24,
         )

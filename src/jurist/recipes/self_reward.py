@@ -59,9 +59,7 @@ class SelfRewardConfig:
     """Run directory. The same command run again goes on where it was."""
 
     data: DataConfig
-    star: StarConfig = StarConfig(
-        rounds=2, num_samples=4, per_prompt=1, sampling_temperature=0.7, round_data="fresh"
-    )
+    star: StarConfig = StarConfig(rounds=2, num_samples=4, per_prompt=1, sampling_temperature=0.7)
     """A trace is a response here, and there is one pair of a prompt at most. An author gives the
     points."""
 
@@ -161,7 +159,7 @@ def _self_rewarded(
         turn,
         "responses.json",
         {
-            "judge": "the latest model" if name == "the latest judge" else name,
+            "judge": name,
             "prompts": len(asked),
             "responses": sum(map(len, replies)),
             "different": sum(len(pool.candidates) for pool in pools),
