@@ -1,6 +1,7 @@
 """What choosing among n candidates is worth, rule by rule, for the report of `jurist select`."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from jurist.data import Pool
@@ -40,7 +41,7 @@ def selection_rows(
     """
     every = sizes_of(pools)
     # Draws of fewer would have met others than those that were compared.
-    judged_sizes = every if config.comparisons == "all" else every[-1:]
+    judged_sizes = every if config.tournament == "all-pairs" else every[-1:]
     groups = [pool.group for pool in pools]
     randomly, oracle = random_curve(pools, every), oracle_curve(pools, every)
     curves: list[tuple[str, str, RuleKind, Curve]] = [
@@ -97,17 +98,19 @@ def selection_rows(
 def _rules(config: "SelectConfig", most: int) -> dict[str, Rewarded | Knockout]:
     """The ways to go by the comparisons that were made, by name."""
     bound = config.limits.num_opponents
-    bounded = Rewarded(num_opponents=bound, aggregation=config.aggregation, prior=config.prior)
-    if config.comparisons == "bounded":
-        return {f"{bound} others each": bounded}
-    if config.comparisons == "knockout":
-        return {"knockout": Knockout()}
-    rules: dict[str, Rewarded | Knockout] = {
-        "all pairs": Rewarded(aggregation=config.aggregation, prior=config.prior)
+    everyone = Rewarded(aggregation=config.aggregation, prior=config.prior)
+    league = replace(everyone, num_opponents=bound)
+    named: dict[str, tuple[str, Rewarded | Knockout]] = {
+        "all-pairs": ("all pairs", everyone),
+        "league": (f"league of {bound}", league),
+        "swiss": (f"Swiss, {bound} rounds", replace(league, swiss=True)),
+        "knockout": ("knockout", Knockout()),
     }
-    if bound < most - 1:
-        rules[f"{bound} others each"] = bounded
-    return {**rules, "knockout": Knockout()}
+    if config.tournament != "all-pairs":
+        return dict([named[config.tournament]])
+    # Everyone meets everyone in a league of as many as there are.
+    same = {"league", "swiss"} if bound >= most - 1 else set[str]()
+    return dict(rule for tournament, rule in named.items() if tournament not in same)
 
 
 def _answer_of(config: "SelectConfig", pools: Sequence[Pool]) -> Callable[[str], str | None] | None:

@@ -10,6 +10,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import combinations
 from typing import NamedTuple
 
@@ -21,10 +22,17 @@ from jurist.rewards import (
     Cohort,
     Compared,
     aggregated,
-    cohort_comparisons,
     drawn_order,
 )
-from jurist.search.best_of_n import Met, compared_pair, met, replayed_knockout
+from jurist.search.tournaments import (
+    Met,
+    Tournament,
+    league_rounds,
+    met,
+    replay,
+    replayed_knockout,
+    swiss_rounds,
+)
 
 MAX_DRAWS = 64
 """Most draws of n candidates of a pool that are looked at; if there are no more, all are."""
@@ -58,6 +66,20 @@ class Rewarded:
 
     aggregation: Aggregation = "bradley-terry"
     prior: float = DEFAULT_PRIOR
+    swiss: bool = False
+    """Each meets those of about its own standing, round by round, and not others fixed beforehand.
+    `num_opponents` is then how many rounds there are, and cannot be None."""
+
+    def __post_init__(self) -> None:
+        if self.swiss and self.num_opponents is None:
+            raise ValueError("a Swiss tournament needs num_opponents, its number of rounds")
+
+    @property
+    def tournament(self) -> Tournament:
+        """Who meets whom."""
+        if self.swiss and self.num_opponents is not None:
+            return partial(swiss_rounds, num_rounds=self.num_opponents)
+        return partial(league_rounds, num_opponents=self.num_opponents)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -281,10 +303,7 @@ def _rewarded(
         for pool, members, _ in asked
     ]
     compared = [
-        [
-            compared_pair(table, one.first, one.second)
-            for one in cohort_comparisons(cohort, num_opponents=rule.num_opponents, seed=seed)
-        ]
+        replay(cohort, table, rule.tournament, seed=seed)
         for cohort, (_, _, table) in zip(cohorts, asked, strict=True)
     ]
     found = aggregated(cohorts, compared, aggregation=rule.aggregation, prior=rule.prior)
