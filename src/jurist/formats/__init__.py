@@ -7,6 +7,7 @@ from jurist.formats.base import Format
 from jurist.formats.control import neutralised
 from jurist.formats.direct import Direct
 from jurist.formats.fence import fence_mark
+from jurist.formats.listwise import Listwise, Synthesis
 from jurist.formats.pairwise import Pairwise
 from jurist.formats.rationalizer import Rationalizer
 from jurist.formats.terse import Terse
@@ -15,8 +16,10 @@ __all__ = [
     "Direct",
     "Format",
     "FormatName",
+    "Listwise",
     "Pairwise",
     "Rationalizer",
+    "Synthesis",
     "Terse",
     "fence_mark",
     "make_format",

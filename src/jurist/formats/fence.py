@@ -5,9 +5,11 @@ against the content. It comes out the same in a rerun, and whoever wrote the con
 written its mark: a fence copied from another prompt bears another one.
 """
 
+from collections.abc import Mapping
+
 from jurist.digest import digest
 from jurist.errors import DataError
-from jurist.types import Comparison
+from jurist.types import Comparison, Conversation
 
 
 def fence_mark(seed: int, *contents: str, digits: int = 8, prefix: str = "") -> str:
@@ -58,10 +60,7 @@ def comparison_mark(seed: int, comparison: Comparison, *, digits: int = 8, prefi
 
 
 def fenced(comparison: Comparison, mark: str) -> str:
-    """The prompt and both responses, each between an opening and a closing fence.
-
-    A prompt of several turns has a line with the role before each; those lines bear the mark too,
-    so a turn cannot forge the next one.
+    """The prompt and both responses, each between fences; see `fenced_responses`.
 
     Args:
         comparison: What to show.
@@ -70,16 +69,28 @@ def fenced(comparison: Comparison, mark: str) -> str:
     Returns:
         Text from which every field can be read back byte for byte.
     """
-    turns = comparison.prompt
-    if len(turns) == 1 and turns[0].role == "user":
-        prompt = turns[0].content
-    else:
-        prompt = "\n".join(f"[{mark} {turn.role}]\n{turn.content}" for turn in turns)
-    fields = (
-        ("prompt", prompt),
-        ("response A", comparison.first),
-        ("response B", comparison.second),
+    return fenced_responses(
+        comparison.prompt, {"A": comparison.first, "B": comparison.second}, mark
     )
+
+
+def fenced_responses(prompt: Conversation, responses: Mapping[str, str], mark: str) -> str:
+    """A prompt and responses to it, each between an opening and a closing fence.
+
+    A prompt of several turns has a line with the role before each; those lines bear the mark too,
+    so a turn cannot forge the next one.
+
+    Args:
+        prompt: What the responses answer.
+        responses: By the name that each goes by, in the order to show.
+        mark: Their `fence_mark`.
+    """
+    if len(prompt) == 1 and prompt[0].role == "user":
+        shown = prompt[0].content
+    else:
+        shown = "\n".join(f"[{mark} {turn.role}]\n{turn.content}" for turn in prompt)
+    fields = {"prompt": shown}
+    fields |= {f"response {name}": text for name, text in responses.items()}
     return "\n\n".join(
-        f"[{mark} {name}]\n{content}\n[{mark} end of {name}]" for name, content in fields
+        f"[{mark} {name}]\n{content}\n[{mark} end of {name}]" for name, content in fields.items()
     )

@@ -68,7 +68,8 @@ def dawid_skene(
             Shape: [P, J, L].
         num_truths: T. None: as many as labels.
         smoothing: Readings of each label that every juror is credited with beforehand for each
-            truth; positive, so that nothing is found impossible.
+            truth, and twice as many of the right one: so nothing is found impossible, and where the
+            counts cannot tell, as of a single juror, its word is taken. Positive.
 
     Raises:
         ValueError: If there is no item, a juror never said anything, T is out of range or the
@@ -86,10 +87,11 @@ def dawid_skene(
             f"expected 2 to {votes.shape[-1]} truths and a positive smoothing, got {truths} and "
             f"{smoothing}"
         )
+    credit = smoothing * (1.0 + np.eye(truths, votes.shape[-1]))
     shares = votes.sum(axis=1)[:, :truths] + 1.0 / truths
     posterior = shares / shares.sum(axis=1, keepdims=True)
     for _ in range(_MOST_STEPS):
-        said = np.einsum("pt,pjl->jtl", posterior, votes) + smoothing
+        said = np.einsum("pt,pjl->jtl", posterior, votes) + credit
         prior = (posterior.sum(axis=0) + smoothing) / (len(votes) + truths * smoothing)
         found = Reliability(confusion=said / said.sum(axis=2, keepdims=True), prior=prior)
         before, posterior = posterior, found.posterior(votes)

@@ -300,8 +300,8 @@ def _published(
             *counted,
             *(
                 (
-                    f"The pairs are those that met in a {config.tournament} tournament: later rounds "
-                    "hold likelier ones.",
+                    f"The pairs are those that met in a tournament ({config.tournament}): later "
+                    "rounds hold likelier ones.",
                 )
                 if config.tournament in ("knockout", "swiss")
                 else ()

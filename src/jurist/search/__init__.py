@@ -29,6 +29,7 @@ from jurist.search.curves import (
     scored_curve,
     sizes_of,
 )
+from jurist.search.listwise import ListwiseVotes, select_listwise, synthesise
 from jurist.search.ranking import (
     Cycles,
     Ranking,
@@ -75,6 +76,7 @@ __all__ = [
     "Frontier",
     "Growth",
     "Knockout",
+    "ListwiseVotes",
     "Met",
     "Ranking",
     "Rewarded",
@@ -114,11 +116,13 @@ __all__ = [
     "replay",
     "replayed_knockout",
     "scored_curve",
+    "select_listwise",
     "self_certainty",
     "sizes_of",
     "solving_costs",
     "summed_scores",
     "swiss_rounds",
+    "synthesise",
     "taken",
     "undefeated",
     "weighted_votes",

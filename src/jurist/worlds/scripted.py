@@ -108,7 +108,7 @@ class Rater:
     noise: float = 2.0
     """Standard deviation of a score."""
 
-    insight: float = 1.5
+    insight: float = 2.0
     """How much better its meta judge rates a sound run, in standard deviations of its rating."""
 
     def runs(
