@@ -88,6 +88,10 @@ def test_the_dearest_of_each_pool_is_chosen_and_measured(tmp_path, write_rows, a
     )
     assert sorted(first["rewards"]) == first["rewards"]
     assert len(asked) == 4 * 6 * 2
+    # Prices make an order, so of the 4 triples of each pool none goes round in a circle.
+    assert {(line["num_cyclic"], line["num_triples"]) for line in lines(output)} == {(0, 4)}
+    said = "24 comparisons in 4 pools; of 16 triples of candidates that all met, 0 go round"
+    assert said in (output / "report.md").read_text()
     results = load_results(output / "results.json")
     found = rows(results)
     judged = found["judge", "all pairs"]
@@ -218,6 +222,26 @@ def test_nothing_to_measure_is_said_and_the_choice_is_kept(tmp_path, write_rows,
     with pytest.raises(DataError, match="no pool has a right candidate beside a wrong one"):
         select(config(path, tmp_path / "run"))
     assert len(lines(tmp_path / "run")) == 1
+
+
+def test_a_circle_is_counted_and_said(tmp_path, write_rows, monkeypatch, caplog):
+    def rock_paper_scissors(prompt, index):
+        prices = [int(word[1:]) for word in prompt[-1].content.split() if word.startswith("$")]
+        return "[[A]]" if (prices[0] - prices[1]) % 3 == 1 else "[[B]]"
+
+    monkeypatch.setattr(
+        served, "OpenAIEngine", lambda *_, **__: ScriptedEngine(rock_paper_scissors)
+    )
+    caplog.set_level("INFO")
+    path = write_rows(pool("a", [1, 2, 3], {3}), pool("b", [1, 2], {2}))
+    select(config(path, tmp_path / "run"))
+    assert [(one["num_cyclic"], one["num_triples"]) for one in lines(tmp_path / "run")] == [
+        (1, 1),
+        (0, 0),
+    ]
+    assert "4 comparisons in 2 pools; of 1 triples of candidates that all met, 1 go" in caplog.text
+    select(config(path, tmp_path / "knockout", tournament="knockout"))
+    assert "no three candidates all met, so cycles cannot be seen" in caplog.text
 
 
 def test_failures_are_counted_and_leave_the_choice_to_the_rest(tmp_path, write_rows, asked):

@@ -67,31 +67,35 @@ def test_what_cannot_be_looked_up_is_refused():
         growth_exponents(never)
 
 
-def grid(seed, num=2_000):
+def grid(seed, solutions, verifications):
     """What a majority (V = 0) or a weighted vote is worth in the scripted world."""
     dice = np.random.default_rng(seed)
-    answers = Solver().sample(num, max(SOLUTIONS), dice).answers
-    readings = Verifier(sensitivity=0.75, specificity=0.75).readings(
-        answers, max(VERIFICATIONS), dice
-    )
+    answers = Solver().sample(1_500, max(solutions), dice).answers
+    verifier = Verifier(sensitivity=0.7, specificity=0.7)
+    readings = verifier.readings(answers, max(verifications), dice)
 
-    def worth(num_solutions, num_each):
-        some = answers[:, :num_solutions]
+    def worth(num, each):
+        some = answers[:, :num]
         support = (
-            weighted_votes(some, readings[:, :num_solutions, :num_each].mean(axis=-1))
-            if num_each
+            weighted_votes(some, readings[:, :num, :each].mean(axis=-1))
+            if each
             else majority_votes(some)
         )
         return float((taken(support) * (some == RIGHT)).sum(axis=-1).mean())
 
-    return [[worth(num, each) for each in VERIFICATIONS] for num in SOLUTIONS]
+    return [[worth(num, each) for each in verifications] for num in solutions]
 
 
 @pytest.mark.parametrize("seed", [11, 12, 13])
 def test_small_budgets_are_for_solving_and_great_ones_for_both(seed):
-    table = grid(seed)
-    found = compute_frontier(table, SOLUTIONS, VERIFICATIONS, ratio=1, budgets=[1, 2, 32, 128, 288])
-    assert found.verifications[0] == 0
-    assert (found.verifications[-2:] > 0).all()
+    solutions, verifications = [2**k for k in range(8)], [0, 1, 2, 4, 8, 16]
+    table = grid(seed, solutions, verifications)
+    budgets = [2.0**k for k in range(11)]
+    found = compute_frontier(table, solutions, verifications, ratio=1, budgets=budgets)
+    assert (found.verifications[:3] == 0).all()
+    assert (found.verifications[5:] > 0).all()
     # At the greatest budget verifying is worth .1 more than all votes without.
     assert found.accuracy[-1] > max(row[0] for row in table) + 0.1
+    # Solutions grow faster than verifications; .1 between the exponents at least.
+    growth = growth_exponents(found)
+    assert growth.solutions > growth.verifications + 0.1 > 0.1

@@ -90,14 +90,15 @@ def dawid_skene(
     credit = smoothing * (1.0 + np.eye(truths, votes.shape[-1]))
     shares = votes.sum(axis=1)[:, :truths] + 1.0 / truths
     posterior = shares / shares.sum(axis=1, keepdims=True)
-    for _ in range(_MOST_STEPS):
+    steps = 0
+    while True:
         said = np.einsum("pt,pjl->jtl", posterior, votes) + credit
         prior = (posterior.sum(axis=0) + smoothing) / (len(votes) + truths * smoothing)
         found = Reliability(confusion=said / said.sum(axis=2, keepdims=True), prior=prior)
         before, posterior = posterior, found.posterior(votes)
-        if float(np.abs(posterior - before).max()) < _CLOSE_ENOUGH:
-            break
-    return found
+        steps += 1
+        if float(np.abs(posterior - before).max()) < _CLOSE_ENOUGH or steps == _MOST_STEPS:
+            return found
 
 
 def verdict_counts(of_each: Sequence[Sequence[Ballot]]) -> Floats:

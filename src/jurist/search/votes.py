@@ -210,17 +210,17 @@ def summed_scores(
         ValueError: If only one of `quality` and `keep` is given, or `keep` is below 1.
     """
     values = np.asarray(scores, np.float64)
-    whole = ~np.isnan(values).any(axis=-1)
+    whole = np.asarray(np.isfinite(values).all(axis=-1), np.bool_)
     weight = whole.astype(np.float64)
     if (quality is None) != (keep is None) or (keep is not None and keep < 1):
         raise ValueError(f"give quality and keep together, keep at least 1; got keep={keep}")
     if keep is not None:
-        rated = np.where(whole, np.asarray(quality, np.float64), -np.inf)
+        rated: Floats = np.where(whole, np.asarray(quality, np.float64), -np.inf)
         above = (rated[..., None, :] > rated[..., :, None]).sum(axis=-1)
         beside = (rated[..., None, :] == rated[..., :, None]).sum(axis=-1)
         weight *= np.clip((keep - above) / beside, 0.0, 1.0)
     total = np.where(whole[..., None], values * weight[..., None], 0.0).sum(axis=-2)
-    return np.where(whole.any(axis=-1)[..., None], total, -np.inf)
+    return np.where(whole.any(axis=-1, keepdims=True), total, -np.inf)
 
 
 def approvals(verdicts: npt.ArrayLike) -> Floats:
@@ -237,7 +237,7 @@ def approvals(verdicts: npt.ArrayLike) -> Floats:
         Shape: [..., N]; -inf where all failed.
     """
     values = np.asarray(verdicts, np.float64)
-    given = ~np.isnan(values)
+    given = np.logical_not(np.isnan(values))
     share = np.where(given, values, 0.0).sum(axis=-1) / np.maximum(given.sum(axis=-1), 1)
     return np.where(given.any(axis=-1), share, -np.inf)
 

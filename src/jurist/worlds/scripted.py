@@ -162,7 +162,7 @@ def confusion_of(accuracy: float, *, ties: float = 0.0, failures: float = 0.0) -
     return {Verdict.FIRST: first, Verdict.SECOND: second, Verdict.TIE: equal}
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ScriptedJudge:
     """A judge (`jurist.judges.Judge`) that errs as it is told to.
 
@@ -195,7 +195,7 @@ class ScriptedJudge:
     def probabilities(self, comparison: Comparison) -> dict[Verdict | Failure, float]:
         """Probability of each outcome of one reading."""
         longer = len(comparison.first) - len(comparison.second)
-        bias = {
+        bias: dict[Verdict | Failure, float] = {
             Verdict.FIRST: self.first_bias + self.length_bias * (longer > 0),
             Verdict.SECOND: self.length_bias * (longer < 0),
         }
