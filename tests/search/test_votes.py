@@ -208,80 +208,84 @@ def test_approvals_are_shares_of_those_that_said_something():
     np.testing.assert_allclose(approvals(verdicts), [2 / 3, 1, -math.inf])
 
 
-class TestScriptedWorld:
-    """What each vote is worth in the scripted world: three seeds, each with a margin of its own."""
+# What each vote is worth in the scripted world: three seeds, each with a margin of its own.
 
-    NUM = 2_000
+NUM = 2_000
 
-    @pytest.mark.parametrize("seed", SEEDS)
-    def test_pessimism_beats_weights_beats_means_beats_majority(self, seed):
-        # Fitted on other seeds to .947, .928, .757 and .621; each within .03 on these.
-        dice = np.random.default_rng(seed)
-        answers = Solver().sample(self.NUM, 16, dice).answers
-        readings = Verifier().readings(answers, 4, dice)
-        mean = readings.mean(axis=-1)
-        assert accuracy(pessimistic_scores(answers, readings, alpha=0.5), answers) == pytest.approx(
-            0.947, abs=0.03
-        )
-        assert accuracy(weighted_votes(answers, mean), answers) == pytest.approx(0.928, abs=0.03)
-        assert accuracy(mean_scores(answers, mean), answers) == pytest.approx(0.757, abs=0.03)
-        assert accuracy(majority_votes(answers), answers) == pytest.approx(0.621, abs=0.03)
 
-    @pytest.mark.parametrize("seed", SEEDS)
-    @pytest.mark.parametrize(
-        ("solver", "verifier"),
-        [
-            (Solver(ability=(2, 3)), Verifier()),
-            (Solver(), Verifier(sensitivity=0.8, specificity=0.8)),
-            (Solver(num_rare=40), Verifier(fooled=0.3)),
-        ],
-        ids=["harder", "weaker verifier", "more fooled"],
+@pytest.mark.parametrize("seed", SEEDS)
+def test_pessimism_beats_weights_beats_means_beats_majority(seed):
+    # Fitted on other seeds to .947, .928, .757 and .621; each within .03 on these.
+    dice = np.random.default_rng(seed)
+    answers = Solver().sample(NUM, 16, dice).answers
+    readings = Verifier().readings(answers, 4, dice)
+    mean = readings.mean(axis=-1)
+    assert accuracy(pessimistic_scores(answers, readings, alpha=0.5), answers) == pytest.approx(
+        0.947, abs=0.03
     )
-    def test_the_order_of_the_votes_holds_in_other_worlds_too(self, seed, solver, verifier):
-        # By .02 at least, but that pessimism and weights come within .05 of each other.
-        dice = np.random.default_rng(seed)
-        answers = solver.sample(self.NUM, 16, dice).answers
-        readings = verifier.readings(answers, 4, dice)
-        found = {
-            "pessimistic": accuracy(pessimistic_scores(answers, readings, alpha=0.5), answers),
-            "weighted": accuracy(weighted_votes(answers, readings.mean(axis=-1)), answers),
-            "mean": accuracy(mean_scores(answers, readings.mean(axis=-1)), answers),
-            "majority": accuracy(majority_votes(answers), answers),
-        }
-        assert abs(found["pessimistic"] - found["weighted"]) < 0.05
-        assert found["weighted"] > max(found["mean"], found["majority"]) + 0.02
+    assert accuracy(weighted_votes(answers, mean), answers) == pytest.approx(0.928, abs=0.03)
+    assert accuracy(mean_scores(answers, mean), answers) == pytest.approx(0.757, abs=0.03)
+    assert accuracy(majority_votes(answers), answers) == pytest.approx(0.621, abs=0.03)
 
-    @pytest.mark.parametrize("seed", SEEDS)
-    def test_borda_with_certainty_beats_majority_by_its_power(self, seed):
-        # A power of 1.2 by .08 at N = 8 and .15 at 32; .3 does less, and 0 nothing.
-        solver = Solver(ability=(2.0, 3.3))
-        for num_samples, gain in ((8, 0.08), (32, 0.15)):
-            drawn = solver.sample(self.NUM, num_samples, np.random.default_rng(seed))
-            by_power = [
-                accuracy(borda_votes(drawn.answers, drawn.certainty, power=power), drawn.answers)
-                for power in (0, 0.3, 1.2)
-            ]
-            assert by_power[0] == accuracy(majority_votes(drawn.answers), drawn.answers)
-            assert by_power == sorted(by_power)
-            assert by_power[2] > by_power[0] + gain
 
-    @pytest.mark.parametrize("seed", SEEDS)
-    def test_summed_scores_gain_with_runs_and_a_meta_judge_adds_to_it(self, seed):
-        dice = np.random.default_rng(seed)
-        answers = np.tile(np.arange(4), (self.NUM, 1))
-        scores, rating = Rater().runs(answers, 32, dice)
-        plain = [accuracy(summed_scores(scores[:, :k]), answers) for k in (1, 4, 16, 32)]
-        assert all(more > fewer + 0.03 for fewer, more in itertools.pairwise(plain))
-        kept = accuracy(summed_scores(scores[:, :16], rating[:, :16], keep=8), answers)
-        assert kept > plain[2] + 0.015
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize(
+    ("solver", "verifier"),
+    [
+        (Solver(ability=(2, 3)), Verifier()),
+        (Solver(), Verifier(sensitivity=0.8, specificity=0.8)),
+        (Solver(num_rare=40), Verifier(fooled=0.3)),
+    ],
+    ids=["harder", "weaker verifier", "more fooled"],
+)
+def test_the_order_of_the_votes_holds_in_other_worlds_too(seed, solver, verifier):
+    # By .02 at least, but that pessimism and weights come within .05 of each other.
+    dice = np.random.default_rng(seed)
+    answers = solver.sample(NUM, 16, dice).answers
+    readings = verifier.readings(answers, 4, dice)
+    found = {
+        "pessimistic": accuracy(pessimistic_scores(answers, readings, alpha=0.5), answers),
+        "weighted": accuracy(weighted_votes(answers, readings.mean(axis=-1)), answers),
+        "mean": accuracy(mean_scores(answers, readings.mean(axis=-1)), answers),
+        "majority": accuracy(majority_votes(answers), answers),
+    }
+    assert abs(found["pessimistic"] - found["weighted"]) < 0.05
+    assert found["weighted"] > max(found["mean"], found["majority"]) + 0.02
 
-    @pytest.mark.parametrize("seed", SEEDS)
-    def test_approvals_gain_with_verifiers_and_beat_the_best_of_them(self, seed):
-        dice = np.random.default_rng(seed)
-        answers = Solver().sample(self.NUM, 16, dice).answers
-        aspects = Verifier(sensitivity=0.8, specificity=0.7)
-        verdicts = np.concatenate([aspects.readings(answers, 1, dice) for _ in range(8)], axis=-1)
-        by_number = [accuracy(approvals(verdicts[..., :m]), answers) for m in (1, 2, 4, 8)]
-        assert all(more > fewer + 0.02 for fewer, more in itertools.pairwise(by_number))
-        singly = [accuracy(approvals(verdicts[..., m : m + 1]), answers) for m in range(8)]
-        assert by_number[-1] > max(singly) + 0.1
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_borda_with_certainty_beats_majority_by_its_power(seed):
+    # A power of 1.2 by .08 at N = 8 and .15 at 32; .3 does less, and 0 nothing.
+    solver = Solver(ability=(2.0, 3.3))
+    for num_samples, gain in ((8, 0.08), (32, 0.15)):
+        drawn = solver.sample(NUM, num_samples, np.random.default_rng(seed))
+        by_power = [
+            accuracy(borda_votes(drawn.answers, drawn.certainty, power=power), drawn.answers)
+            for power in (0, 0.3, 1.2)
+        ]
+        assert by_power[0] == accuracy(majority_votes(drawn.answers), drawn.answers)
+        assert by_power == sorted(by_power)
+        assert by_power[2] > by_power[0] + gain
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_summed_scores_gain_with_runs_and_a_meta_judge_adds_to_it(seed):
+    dice = np.random.default_rng(seed)
+    answers = np.tile(np.arange(4), (NUM, 1))
+    scores, rating = Rater().runs(answers, 32, dice)
+    plain = [accuracy(summed_scores(scores[:, :k]), answers) for k in (1, 4, 16, 32)]
+    assert all(more > fewer + 0.03 for fewer, more in itertools.pairwise(plain))
+    kept = accuracy(summed_scores(scores[:, :16], rating[:, :16], keep=8), answers)
+    assert kept > plain[2] + 0.015
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_approvals_gain_with_verifiers_and_beat_the_best_of_them(seed):
+    dice = np.random.default_rng(seed)
+    answers = Solver().sample(NUM, 16, dice).answers
+    aspects = Verifier(sensitivity=0.8, specificity=0.7)
+    verdicts = np.concatenate([aspects.readings(answers, 1, dice) for _ in range(8)], axis=-1)
+    by_number = [accuracy(approvals(verdicts[..., :m]), answers) for m in (1, 2, 4, 8)]
+    assert all(more > fewer + 0.02 for fewer, more in itertools.pairwise(by_number))
+    singly = [accuracy(approvals(verdicts[..., m : m + 1]), answers) for m in range(8)]
+    assert by_number[-1] > max(singly) + 0.1
