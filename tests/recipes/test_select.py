@@ -286,8 +286,10 @@ def test_majority_is_told_by_numbers_where_answers_are_numbers(tmp_path, write_r
     ]
     results = select(config(write_rows(*numbered), tmp_path / "auto"))
     assert ("majority", "") in rows(results)
+    assert ("judge", "all pairs, weighted vote") in rows(results)
     results = select(config(write_rows(*numbered), tmp_path / "none", answers="none"))
     assert ("majority", "") not in rows(results)
+    assert ("judge", "all pairs, weighted vote") not in rows(results)
 
 
 def test_limits_take_fewer_pools_and_candidates_whatever_their_order(tmp_path, write_rows, asked):

@@ -14,12 +14,15 @@ from functools import partial
 from itertools import combinations
 from typing import NamedTuple
 
+import numpy as np
+
 from jurist.data import Pool
 from jurist.digest import derive_seed
 from jurist.rewards import (
     DEFAULT_PRIOR,
     Aggregation,
     Cohort,
+    CohortRewards,
     Compared,
     aggregated,
     drawn_order,
@@ -33,6 +36,7 @@ from jurist.search.tournaments import (
     replayed_knockout,
     swiss_rounds,
 )
+from jurist.search.votes import answer_numbers, taken, weighted_votes
 
 MAX_DRAWS = 64
 """Most draws of n candidates of a pool that are looked at; if there are no more, all are."""
@@ -69,6 +73,10 @@ class Rewarded:
     swiss: bool = False
     """Each meets those of about its own standing, round by round, and not others fixed beforehand.
     `num_opponents` is then how many rounds there are, and cannot be None."""
+
+    answer_of: Callable[[str], str | None] | None = None
+    """If given, the rule of the answer whose candidates together have the greatest sum of
+    `sigmoid(reward)` (`weighted_votes`), any of them as likely."""
 
     def __post_init__(self) -> None:
         if self.swiss and self.num_opponents is None:
@@ -309,11 +317,24 @@ def _rewarded(
     found = aggregated(cohorts, compared, aggregation=rule.aggregation, prior=rule.prior)
     outcomes: list[_Outcome] = []
     for (pool, members, _), rewards in zip(asked, found, strict=True):
-        correct = _mean([_correct(pool, members[place]) for place in rewards.best])
+        texts = [pool.candidates[i].text for i in members]
+        best = rewards.best if rule.answer_of is None else _voted(texts, rewards, rule.answer_of)
+        correct = _mean([_correct(pool, members[place]) for place in best])
         outcomes.append(
             _Outcome(correct, float(len(rewards.comparisons)), float(rewards.num_tokens))
         )
     return outcomes
+
+
+def _voted(
+    texts: Sequence[str], rewards: CohortRewards, answer_of: Callable[[str], str | None]
+) -> list[int]:
+    """Places of the candidates that a vote weighted by their rewards takes."""
+    answers = answer_numbers([answer_of(text) for text in texts])
+    weights = [
+        0.0 if reward is None else 1.0 / (1.0 + math.exp(-reward)) for reward in rewards.rewards
+    ]
+    return np.flatnonzero(taken(weighted_votes(answers, weights))).tolist()
 
 
 def _knocked_out(pool: Pool, members: Sequence[int], table: Met, *, seed: int) -> _Outcome:
