@@ -147,7 +147,7 @@ CONFIGS = {
         judge=judge,
         pools=st.lists(words, min_size=1, max_size=3).map(tuple),
         output=paths,
-        comparisons=st.sampled_from(["all", "bounded", "knockout"]),
+        tournament=st.sampled_from(["all-pairs", "league", "swiss", "knockout"]),
         limits=limits,
         prior=rates,
         max_draws=st.integers(1, 99),

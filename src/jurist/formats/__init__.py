@@ -8,6 +8,7 @@ from jurist.formats.base import Format, GradedFormat
 from jurist.formats.control import neutralised
 from jurist.formats.direct import Direct
 from jurist.formats.fence import fence_mark
+from jurist.formats.listwise import Listwise, Synthesis
 from jurist.formats.pairwise import Pairwise
 from jurist.formats.principles import Principle, Principles
 from jurist.formats.rationalizer import Rationalizer
@@ -26,6 +27,7 @@ __all__ = [
     "Format",
     "FormatName",
     "GradedFormat",
+    "Listwise",
     "Pairwise",
     "Principle",
     "Principles",
@@ -33,6 +35,7 @@ __all__ = [
     "Rubrics",
     "Scores",
     "Strength",
+    "Synthesis",
     "TaskType",
     "Terse",
     "TerseAdditive",

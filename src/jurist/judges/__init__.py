@@ -9,6 +9,7 @@ from jurist.judges.both_orders import BothOrders
 from jurist.judges.budgeted import Budgeted
 from jurist.judges.compared import ComparedJudge
 from jurist.judges.direct import DirectJudge
+from jurist.judges.jury import Jury, Reliability, dawid_skene, verdict_counts
 from jurist.judges.pairwise import PairwiseJudge
 from jurist.judges.polling import counted
 from jurist.judges.predictive import OrderVotes, probability_of_change
@@ -28,11 +29,13 @@ __all__ = [
     "Comparer",
     "DirectJudge",
     "Judge",
+    "Jury",
     "OrderVotes",
     "PairwiseJudge",
     "RatedJudge",
     "Rater",
     "Rating",
+    "Reliability",
     "SamplingAndScoring",
     "SamplingJudge",
     "ScoredJudge",
@@ -40,6 +43,8 @@ __all__ = [
     "Voting",
     "ballots",
     "counted",
+    "dawid_skene",
     "next_votes",
     "probability_of_change",
+    "verdict_counts",
 ]
