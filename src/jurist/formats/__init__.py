@@ -9,6 +9,8 @@ from jurist.formats.direct import Direct
 from jurist.formats.fence import fence_mark
 from jurist.formats.pairwise import Pairwise
 from jurist.formats.rationalizer import Rationalizer
+from jurist.formats.reply import reasoning
+from jurist.formats.statements import without_statements
 from jurist.formats.terse import Terse
 
 __all__ = [
@@ -22,6 +24,8 @@ __all__ = [
     "make_format",
     "make_rationalizer",
     "neutralised",
+    "reasoning",
+    "without_statements",
 ]
 
 FormatName: TypeAlias = Literal["pairwise", "direct", "terse", "terse-direct"]

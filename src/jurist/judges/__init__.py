@@ -13,6 +13,7 @@ from jurist.judges.polling import counted
 from jurist.judges.predictive import OrderVotes, probability_of_change
 from jurist.judges.scored import ScoredJudge
 from jurist.judges.vote import Voting
+from jurist.judges.weighing import verdicts_after
 
 __all__ = [
     "PROBABILITY_FLOOR",
@@ -36,4 +37,5 @@ __all__ = [
     "counted",
     "next_votes",
     "probability_of_change",
+    "verdicts_after",
 ]

@@ -12,10 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from jurist.data import read_preferences, split_tenth, write_preferences
 from jurist.errors import ConfigError
@@ -90,16 +87,12 @@ def run_paper(config: PaperConfig) -> None:
         return
     results = paper(config)
     from jurist.reports.paper_tables import paper_sections
+    from jurist.reports.sections import section_table
 
     console = Console()
     for section in paper_sections(results)[:2]:
         console.rule(section.title)
-        table = Table(box=box.SIMPLE, show_edge=False)
-        for heading in section.headings:
-            table.add_column(Text(heading))
-        for row in section.cells:
-            table.add_row(*(Text(cell) for cell in row))
-        console.print(table)
+        console.print(section_table(section))
     console.print(f"report: {config.output / 'report.html'}", markup=False, soft_wrap=True)
 
 
