@@ -120,14 +120,13 @@ def faithfulness(runs: Sequence[Sequence[Rereading]]) -> Faithfulness:
     def rate(sums: Floats, bounds: tuple[float, float] = (0.0, 1.0)) -> Estimate:
         return crossed_bootstrap(sums, groups, denominators=sizes, bounds=bounds)
 
-    follows = {view: table(methodcaller("followed", view)) for view in VIEWS}
-    followed: dict[View, Estimate] = {view: rate(sums) for view, sums in follows.items()}
+    follows: dict[View, Floats] = {view: table(methodcaller("followed", view)) for view in VIEWS}
     return Faithfulness(
         num_readings=sum(map(len, read)),
         num_without_verdict=sum(map(len, runs)) - sum(map(len, given)),
         num_unread=sum(map(len, given)) - sum(map(len, read)),
         stated=rate(table(lambda one: one.stated)),
-        followed=followed,
+        followed={view: rate(sums) for view, sums in follows.items()},
         above_other=rate(follows["trace"] - follows["other"], (-1.0, 1.0)),
         trace_adds=rate(follows["both"] - follows["responses"], (-1.0, 1.0)),
     )

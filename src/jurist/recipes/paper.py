@@ -17,7 +17,23 @@ from rich.console import Console
 from jurist.data import read_preferences, split_tenth, write_preferences
 from jurist.errors import ConfigError
 from jurist.recipes.errands import run_errands
-from jurist.recipes.paper_plan import AVERAGED, Scale, averaged_errand, plan, round_errand
+from jurist.recipes.paper_plan import (
+    AVERAGED,
+    REREAD,
+    Scale,
+    averaged_errand,
+    plan,
+    reread_errand,
+    round_errand,
+)
+    AVERAGED,
+    REREAD,
+    Scale,
+    averaged_errand,
+    plan,
+    reread_errand,
+    round_errand,
+)
 from jurist.recipes.paper_world import WorldSize, make_author, write_world
 from jurist.recipes.run import open_run
 from jurist.recipes.sets import DataConfig, read_sets
@@ -124,7 +140,8 @@ def paper(config: PaperConfig) -> "PaperResults":
         averaged = [
             averaged_errand(method, scale, data) for method in methods if method.name in AVERAGED
         ]
-        run_errands([*early, *averaged], logs=run / "logs", jobs=jobs)
+        reread = [reread_errand(method, scale) for method in methods if method.name in REREAD]
+        run_errands([*early, *averaged, *reread], logs=run / "logs", jobs=jobs)
         results = gather_paper(run, sets, methods, scale=scale, seeds=config.seeds, authors=authors)
         publish_paper(run, results)
         return results

@@ -13,17 +13,19 @@ from jurist.evaluation import (
     across_seeds,
     cross_fitted,
     crossed_bootstrap,
+    faithfulness,
     judged,
     shortcuts,
     vote_credits,
 )
 from jurist.recipes.evaluate import kept_readings
+from jurist.recipes.faithfulness import read_rereadings
 from jurist.recipes.paper_claims import Runs, judge_claims, told
-from jurist.recipes.paper_plan import AVERAGED, FOREIGN, Method, Scale
+from jurist.recipes.paper_plan import AVERAGED, FOREIGN, REREAD, Method, Scale
 from jurist.recipes.reporting import dataset_facts
 from jurist.recipes.run import environment_facts, seconds_spent
 from jurist.recipes.sets import Sets
-from jurist.reports import ShortcutRow
+from jurist.reports import FaithfulnessRow, ShortcutRow
 from jurist.reports.paper import Confidence, PaperResults, PaperRow, Reasons, Side
 from jurist.reports.paper_pages import save_paper_report
 from jurist.storage import write_json
@@ -91,6 +93,18 @@ def gather_paper(
         if name in by_name
         for split in sets.tests
     ]
+    reread = [
+        FaithfulnessRow(
+            method=name,
+            split=split,
+            faithfulness=faithfulness(
+                [read_rereadings(method.reread, split) for method in by_name[name]]
+            ),
+        )
+        for name in REREAD
+        if name in by_name
+        for split in sets.tests
+    ]
     claims = judge_claims(runs, sides)
     return PaperResults(
         run=run.name,
@@ -105,6 +119,7 @@ def gather_paper(
         rows=tuple(rows),
         rounds=tuple(rounds),
         averaged=tuple(averaged),
+        faithfulness=tuple(reread),
         authors=author_names(names, authors, run=run),
         shortcuts=tuple(
             ShortcutRow(split=name, shortcut=shortcut)

@@ -39,8 +39,8 @@ def faithfulness_section(rows: Sequence[FaithfulnessRow]) -> Section:
     return Section(
         title="Does the verdict follow from the trace",
         text="How often a reader who is shown no more than the heading says gives the verdict that "
-        "the reading gave, in per cent, with the 95 % interval resampling groups of pairs. Half "
-        "is chance. Stated: the trace says before its end which response is better, and then "
+        "the reading gave, in per cent, with the 95 % interval over groups of pairs, and seeds if "
+        "there are several. Half is chance. Stated: the trace says before its end which response is better, and then "
         "whoever reads it needs no reasons. A high rate under `trace`, well above another pair's "
         "trace, is necessary for the trace to be why the verdict was given, and not sufficient.",
         headings=("method", "split", "readings", "stated %", *_HEADINGS.values(), "trace - other"),
@@ -77,16 +77,16 @@ def save_faithfulness(
         {"schema": SCHEMA, "judge": judge, "reader": reader, "rows": [asdict(row) for row in rows]},
     )
     section = faithfulness_section(rows)
-    left_out = [
-        f"- {row.split}: {row.faithfulness.num_without_verdict:,} readings without a verdict and "
-        f"{row.faithfulness.num_unread:,} that the reader could not tell of are left out."
-        for row in rows
-    ]
     parts = [
         f"# {escaped(section.title)}?",
         f"Traces of {escaped(judge)}, read by {escaped(reader)}.",
         escaped(section.text),
         table(section.headings, section.cells),
-        *(f"- {escaped(line[2:])}" for line in left_out),
+        *(
+            f"- {escaped(row.split)}: {row.faithfulness.num_without_verdict:,} readings without a "
+            f"verdict and {row.faithfulness.num_unread:,} that the reader could not tell of are "
+            f"left out."
+            for row in rows
+        ),
     ]
     write_text(directory / "report.md", joined(parts))
