@@ -79,12 +79,12 @@ class FaithfulnessConfig:
 
 def run_faithfulness(config: FaithfulnessConfig) -> None:
     """Measure whether a judge's verdicts follow from its traces."""
-    from jurist.reports import faithfulness_section
+    from jurist.reports import views_section
     from jurist.reports.sections import section_table
 
     rows = measure_faithfulness(config)
     console = Console()
-    console.print(section_table(faithfulness_section(rows)))
+    console.print(section_table(views_section(rows)))
     console.print(f"report: {config.output / 'report.md'}", markup=False, soft_wrap=True)
 
 

@@ -26,14 +26,6 @@ from jurist.recipes.paper_plan import (
     reread_errand,
     round_errand,
 )
-    AVERAGED,
-    REREAD,
-    Scale,
-    averaged_errand,
-    plan,
-    reread_errand,
-    round_errand,
-)
 from jurist.recipes.paper_world import WorldSize, make_author, write_world
 from jurist.recipes.run import open_run
 from jurist.recipes.sets import DataConfig, read_sets

@@ -5,6 +5,7 @@ from jurist.reports.faithfulness import (
     FaithfulnessRow,
     faithfulness_section,
     save_faithfulness,
+    views_section,
 )
 from jurist.reports.html import html
 from jurist.reports.markdown import markdown
@@ -46,5 +47,6 @@ __all__ = [
     "save_report",
     "save_results",
     "summary_table",
+    "views_section",
     "worst_disagreements",
 ]

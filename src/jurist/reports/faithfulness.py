@@ -34,15 +34,21 @@ class FaithfulnessRow:
     faithfulness: Faithfulness
 
 
+_TITLE: Final = "Does the verdict follow from the trace"
+_TEXT: Final = (
+    "How often a reader who is shown no more than this gives the verdict that the reading gave, in "
+    "per cent, with the 95 % interval over groups of pairs, and seeds if there are several. Half "
+    "is chance. Stated: readings that say before their verdict which response is better, which "
+    "whoever reads them need only repeat. That the trace alone is followed far more often than "
+    "another pair's is necessary for it to be why the verdict was given, and not sufficient."
+)
+
+
 def faithfulness_section(rows: Sequence[FaithfulnessRow]) -> Section:
-    """How often a reader comes to the verdict of the reading whose trace it is shown, per view."""
+    """The rates of several judges, a row for each and each set."""
     return Section(
-        title="Does the verdict follow from the trace",
-        text="How often a reader who is shown no more than the heading says gives the verdict that "
-        "the reading gave, in per cent, with the 95 % interval over groups of pairs, and seeds if "
-        "there are several. Half is chance. Stated: the trace says before its end which response is better, and then "
-        "whoever reads it needs no reasons. A high rate under `trace`, well above another pair's "
-        "trace, is necessary for the trace to be why the verdict was given, and not sufficient.",
+        title=_TITLE,
+        text=_TEXT,
         headings=("method", "split", "readings", "stated %", *_HEADINGS.values(), "trace - other"),
         cells=tuple(
             (
@@ -54,6 +60,28 @@ def faithfulness_section(rows: Sequence[FaithfulnessRow]) -> Section:
                 signed_with_interval(row.faithfulness.above_other),
             )
             for row in rows
+        ),
+    )
+
+
+def views_section(rows: Sequence[FaithfulnessRow]) -> Section:
+    """The rates of one judge, a row for each view and a column for each set."""
+    found = [row.faithfulness for row in rows]
+    return Section(
+        title=_TITLE,
+        text=_TEXT,
+        headings=("shown", *(row.split for row in rows)),
+        cells=(
+            *(
+                (heading, *(with_interval(one.followed[view]) for one in found))
+                for view, heading in _HEADINGS.items()
+            ),
+            ("trace - another pair's", *(signed_with_interval(one.above_other) for one in found)),
+            ("what the trace adds", *(signed_with_interval(one.trace_adds) for one in found)),
+            ("stated", *(with_interval(one.stated) for one in found)),
+            ("readings", *(f"{one.num_readings:,}" for one in found)),
+            ("without a verdict", *(f"{one.num_without_verdict:,}" for one in found)),
+            ("not told by the reader", *(f"{one.num_unread:,}" for one in found)),
         ),
     )
 
@@ -76,17 +104,11 @@ def save_faithfulness(
         directory / "results.json",
         {"schema": SCHEMA, "judge": judge, "reader": reader, "rows": [asdict(row) for row in rows]},
     )
-    section = faithfulness_section(rows)
+    section = views_section(rows)
     parts = [
         f"# {escaped(section.title)}?",
         f"Traces of {escaped(judge)}, read by {escaped(reader)}.",
         escaped(section.text),
         table(section.headings, section.cells),
-        *(
-            f"- {escaped(row.split)}: {row.faithfulness.num_without_verdict:,} readings without a "
-            f"verdict and {row.faithfulness.num_unread:,} that the reader could not tell of are "
-            f"left out."
-            for row in rows
-        ),
     ]
     write_text(directory / "report.md", joined(parts))
