@@ -3,7 +3,6 @@ from dataclasses import replace
 
 import pytest
 
-from jurist.errors import DataError
 from jurist.evaluation import VIEWS, Rereading, faithfulness, group_bootstrap
 from jurist.types import Failure, Verdict
 
@@ -115,6 +114,21 @@ def test_the_order_of_readings_does_not_matter_and_a_swap_of_letters_changes_not
 @pytest.mark.parametrize(
     "readings", [[], [reading("a", Failure.REFUSED)], [reading("a", A, trace=Failure.ERROR)]]
 )
-def test_nothing_to_be_followed_is_no_rate(readings):
-    with pytest.raises(DataError, match=f"none of {len(readings)} readings has a verdict"):
-        faithfulness([readings])
+def test_where_nothing_is_to_be_followed_there_are_counts_and_no_rates(readings):
+    found = faithfulness([readings])
+    assert found.num_readings == 0
+    assert found.num_without_verdict + found.num_unread == len(readings)
+    assert (found.followed, found.stated, found.above_other, found.trace_adds) == (
+        {},
+        None,
+        None,
+        None,
+    )
+
+
+def test_a_reading_that_lacks_a_view_is_left_out_of_all():
+    alone = reading("a", A)
+    views = {view: outcome for view, outcome in alone.seen.items() if view != "other"}
+    found = faithfulness([[replace(alone, seen=views), reading("b", B, trace=A)]])
+    assert (found.num_readings, found.num_unread) == (1, 1)
+    assert found.followed["trace"].value == 0.0

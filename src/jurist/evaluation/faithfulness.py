@@ -12,7 +12,6 @@ from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 
-from jurist.errors import DataError
 from jurist.evaluation.intervals import Estimate, Floats, crossed_bootstrap
 from jurist.evaluation.judged import credit
 from jurist.types import Failure, Verdict
@@ -48,8 +47,8 @@ class Rereading:
     """The trace has a sentence, before its verdict, that says which response is better."""
 
     seen: Mapping[View, Verdict | Failure]
-    """The reader's verdict in each view, or that its engine could not tell. Empty if the reading
-    has no verdict."""
+    """The reader's verdict in each view, or that its engine could not tell. Without `other` if no
+    other pair has a trace; empty if the reading has no verdict."""
 
     def followed(self, view: View) -> float:
         """1 if the reader comes to the reading's own verdict, one half if it is undecided, else 0.
@@ -61,7 +60,10 @@ class Rereading:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Faithfulness:
-    """How often a reader comes to the verdict that a reading gave. Ties earn half."""
+    """How often a reader comes to the verdict that a reading gave. Ties earn half.
+
+    Without a reading that is left to be followed there are counts, and no rates.
+    """
 
     num_readings: int
     """What every rate is over."""
@@ -70,18 +72,18 @@ class Faithfulness:
     """Readings that were left out because they have no verdict."""
 
     num_unread: int
-    """Readings that were left out because the reader's engine could not tell, in some view."""
+    """Readings that were left out because some view of theirs has no verdict."""
 
-    stated: Estimate
+    stated: Estimate | None
     """Share of readings that say which response is better before their verdict does."""
 
     followed: Mapping[View, Estimate]
     """Share of readings whose own verdict the reader gives, in each view."""
 
-    above_other: Estimate
+    above_other: Estimate | None
     """By how much its own trace says more of the verdict than another pair's: `trace` - `other`."""
 
-    trace_adds: Estimate
+    trace_adds: Estimate | None
     """By how much the trace says more of the verdict than the responses: `both` - `responses`."""
 
 
@@ -93,16 +95,21 @@ def faithfulness(runs: Sequence[Sequence[Rereading]]) -> Faithfulness:
 
     Args:
         runs: What was re-read of each run; with one seed, a single one.
-
-    Raises:
-        DataError: If no reading is left to be followed.
     """
     given = [[one for one in run if isinstance(one.outcome, Verdict)] for run in runs]
-    read = [[one for one in run if not _unread(one)] for run in given]
-    if not any(read):
-        raise DataError(
-            f"none of {sum(map(len, runs))} readings has a verdict that could be re-read; look at "
-            f"the judge's failures"
+    read = [[one for one in run if _read(one)] for run in given]
+    num_readings = sum(map(len, read))
+    num_without_verdict = sum(map(len, runs)) - sum(map(len, given))
+    num_unread = sum(map(len, given)) - num_readings
+    if not num_readings:
+        return Faithfulness(
+            num_readings=0,
+            num_without_verdict=num_without_verdict,
+            num_unread=num_unread,
+            stated=None,
+            followed={},
+            above_other=None,
+            trace_adds=None,
         )
     groups = sorted({one.group for run in read for one in run})
 
@@ -122,9 +129,9 @@ def faithfulness(runs: Sequence[Sequence[Rereading]]) -> Faithfulness:
 
     follows: dict[View, Floats] = {view: table(methodcaller("followed", view)) for view in VIEWS}
     return Faithfulness(
-        num_readings=sum(map(len, read)),
-        num_without_verdict=sum(map(len, runs)) - sum(map(len, given)),
-        num_unread=sum(map(len, given)) - sum(map(len, read)),
+        num_readings=num_readings,
+        num_without_verdict=num_without_verdict,
+        num_unread=num_unread,
         stated=rate(table(lambda one: one.stated)),
         followed={view: rate(sums) for view, sums in follows.items()},
         above_other=rate(follows["trace"] - follows["other"], (-1.0, 1.0)),
@@ -132,5 +139,8 @@ def faithfulness(runs: Sequence[Sequence[Rereading]]) -> Faithfulness:
     )
 
 
-def _unread(one: Rereading) -> bool:
-    return any(isinstance(outcome, Failure) for outcome in one.seen.values())
+def _read(one: Rereading) -> bool:
+    """Whether every view led the reader to a verdict."""
+    return set(one.seen) == set(VIEWS) and not any(
+        isinstance(outcome, Failure) for outcome in one.seen.values()
+    )

@@ -19,7 +19,7 @@ from jurist.data import limited
 from jurist.digest import canonical
 from jurist.engines import Cached
 from jurist.engines.base import LogprobEngine
-from jurist.errors import ConfigError, DataError
+from jurist.errors import ConfigError
 from jurist.formats import Format, FormatName, make_format, reasoning, without_statements
 from jurist.judges import verdicts_after
 from jurist.recipes.evaluate import kept_readings
@@ -212,9 +212,6 @@ def reread(
         format: The judge's, in which its readings were asked for.
         rows: What was judged.
         num_readings: Readings of a pair in each order to re-read, the first ones.
-
-    Raises:
-        DataError: If all pairs are of one group, so that no other pair's trace is there.
     """
     from jurist.evaluation import Rereading
 
@@ -267,9 +264,9 @@ def _case(row: "Judged", judgement: Judgement, format: Format) -> _Case:
     )
 
 
-def _others(cases: Sequence[_Case]) -> list[_Case]:
+def _others(cases: Sequence[_Case]) -> list[_Case | None]:
     """For each case the next one of the same order and another group, the first after the last."""
-    found: list[_Case] = []
+    found: list[_Case | None] = []
     for number, case in enumerate(cases):
         following = (cases[(number + step) % len(cases)] for step in range(1, len(cases)))
         group = case.row.preference.group
@@ -278,29 +275,23 @@ def _others(cases: Sequence[_Case]) -> list[_Case]:
             for one in following
             if one.swapped is case.swapped and one.row.preference.group != group
         )
-        other = next(fits, None)
-        if other is None:
-            raise DataError(
-                f"no pair outside of the group {group!r} has a verdict in the same order; to show "
-                f"another pair's trace there must be two groups at least"
-            )
-        found.append(other)
+        found.append(next(fits, None))
     return found
 
 
-def _views(case: _Case, other: _Case) -> "dict[View, tuple[Comparison, str]]":
+def _views(case: _Case, other: _Case | None) -> "dict[View, tuple[Comparison, str]]":
     """What the reader is shown of a reading, and what stands before its verdict."""
     shown = case.comparison
     hidden = Comparison(prompt=shown.prompt, first=NOT_SHOWN, second=NOT_SHOWN)
-    return {
+    views: dict[View, tuple[Comparison, str]] = {
         "trace": (hidden, case.trace),
         "argument": (hidden, without_statements(case.trace)),
-        "other": (hidden, other.trace),
         "nothing": (hidden, ""),
         "responses": (shown, ""),
         "both": (shown, case.trace),
         "exchanged": (shown.swapped(), case.trace),
     }
+    return views if other is None else {**views, "other": (hidden, other.trace)}
 
 
 def rereadings_path(run: Path, name: str) -> Path:

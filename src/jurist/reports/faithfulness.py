@@ -1,14 +1,14 @@
 """The table of what traces lead a reader to, and the files of a run that measured it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from jurist.evaluation import Faithfulness, View
+from jurist.evaluation import Estimate, Faithfulness, View
 from jurist.reports.markdown import escaped, joined, table
 from jurist.reports.sections import Section
-from jurist.reports.table import percent, signed_with_interval, with_interval
+from jurist.reports.table import NONE, percent, signed_with_interval, with_interval
 from jurist.storage import write_json, write_text
 
 SCHEMA = 1
@@ -55,9 +55,9 @@ def faithfulness_section(rows: Sequence[FaithfulnessRow]) -> Section:
                 row.method,
                 row.split,
                 f"{row.faithfulness.num_readings:,}",
-                percent(row.faithfulness.stated.value),
-                *(with_interval(row.faithfulness.followed[view]) for view in _HEADINGS),
-                signed_with_interval(row.faithfulness.above_other),
+                _shown(row.faithfulness.stated, lambda one: percent(one.value)),
+                *(_shown(row.faithfulness.followed.get(view)) for view in _HEADINGS),
+                _shown(row.faithfulness.above_other, signed_with_interval),
             )
             for row in rows
         ),
@@ -73,17 +73,27 @@ def views_section(rows: Sequence[FaithfulnessRow]) -> Section:
         headings=("shown", *(row.split for row in rows)),
         cells=(
             *(
-                (heading, *(with_interval(one.followed[view]) for one in found))
+                (heading, *(_shown(one.followed.get(view)) for one in found))
                 for view, heading in _HEADINGS.items()
             ),
-            ("trace - another pair's", *(signed_with_interval(one.above_other) for one in found)),
-            ("what the trace adds", *(signed_with_interval(one.trace_adds) for one in found)),
-            ("stated", *(with_interval(one.stated) for one in found)),
+            (
+                "trace - another pair's",
+                *(_shown(one.above_other, signed_with_interval) for one in found),
+            ),
+            (
+                "what the trace adds",
+                *(_shown(one.trace_adds, signed_with_interval) for one in found),
+            ),
+            ("stated", *(_shown(one.stated) for one in found)),
             ("readings", *(f"{one.num_readings:,}" for one in found)),
             ("without a verdict", *(f"{one.num_without_verdict:,}" for one in found)),
             ("not told by the reader", *(f"{one.num_unread:,}" for one in found)),
         ),
     )
+
+
+def _shown(value: Estimate | None, show: Callable[[Estimate], str] = with_interval) -> str:
+    return NONE if value is None else show(value)
 
 
 def save_faithfulness(
