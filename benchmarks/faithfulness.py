@@ -3,19 +3,25 @@
     python -m benchmarks.faithfulness --paper runs/paper --output runs/faithfulness
 
 `jurist faithfulness` on every pair of every run that `jurist paper` re-reads some pairs of, seeds
-brought together. Prints the table in Markdown and keeps the rows.
+brought together. Prints the table in Markdown, then, by the way of judging, how many traces were
+followed with no response shown; keeps the rows.
 """
 
+from collections import defaultdict
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import fmean
 
 import tyro
 
+from jurist.data import read_preferences
 from jurist.evaluation import faithfulness
+from jurist.recipes.evaluate import kept_readings
 from jurist.recipes.faithfulness import FaithfulnessConfig, measure_faithfulness, read_rereadings
 from jurist.reports import FaithfulnessRow, faithfulness_section
 from jurist.reports.markdown import table
 from jurist.storage import write_json
+from jurist.worlds import SPLITS
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,6 +60,34 @@ def main() -> None:
     write_json(config.output / "faithfulness.json", [asdict(row) for row in rows])
     section = faithfulness_section(rows)
     print(table(section.headings, section.cells))
+    for name in config.runs:
+        for habit, followed in sorted(by_habit(config, name).items()):
+            print(f"{name}, {habit}: {100 * fmean(followed):.1f} % of {len(followed):,}")
+
+
+def by_habit(config: FaithfulnessBenchmarkConfig, name: str) -> dict[str, list[float]]:
+    """Whether each re-read trace of a judge was followed alone, by its first word.
+
+    In the chains world that is the way of judging; a redone question may end undecided.
+    """
+    data = config.paper / "data"
+    found: dict[str, list[float]] = defaultdict(list)
+    for seed in config.seeds:
+        for split in SPLITS:
+            pairs = read_preferences(data / f"{split}.jsonl.gz").preferences
+            run = config.paper / f"seed-{seed}" / name
+            kept = kept_readings(run, {split: pairs})[split]
+            said = {
+                (pair.id, one.swapped): one.text
+                for pair, readings in zip(pairs, kept.judgements, strict=True)
+                for one in reversed(readings)  # So that the first of each order is what stays.
+            }
+            for one in read_rereadings(config.output / f"seed-{seed}" / name, split):
+                if one.seen:
+                    text = said[one.preference_id, one.swapped]
+                    ending = ", undecided" if "unsure" in text else ""
+                    found[text.split()[0] + ending].append(one.followed("trace"))
+    return found
 
 
 if __name__ == "__main__":
