@@ -96,6 +96,14 @@ def test_runs_are_brought_together_though_some_readings_of_one_are_missing():
     assert alone != found.followed["trace"]
 
 
+def test_runs_are_resampled_as_runs():
+    """A judge that is followed with one seed and not with the other may be either with a third."""
+    always = [reading(str(number), A) for number in range(40)]
+    never = [reading(str(number), A, trace=B) for number in range(40)]
+    found = faithfulness([always, never]).followed["trace"]
+    assert (found.low, found.value, found.high) == (0.0, 0.5, 1.0)
+
+
 def test_the_order_of_readings_does_not_matter_and_a_swap_of_letters_changes_nothing():
     run = many(2)
     found = faithfulness([run])
