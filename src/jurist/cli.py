@@ -15,6 +15,7 @@ from jurist.recipes.bradley_terry import run_bradley_terry
 from jurist.recipes.con_j import run_con_j
 from jurist.recipes.doctor import run_doctor
 from jurist.recipes.evaluate import run_evaluate
+from jurist.recipes.faithfulness import run_faithfulness
 from jurist.recipes.genrm import run_genrm
 from jurist.recipes.judge import run_judge
 from jurist.recipes.label import run_label
@@ -50,6 +51,7 @@ COMMANDS = {
     "select": run_select,
     "evaluate": run_evaluate,
     "suites": run_suites,
+    "faithfulness": run_faithfulness,
     "rerun": run_rerun,
     "doctor": run_doctor,
 }

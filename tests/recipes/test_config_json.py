@@ -13,6 +13,7 @@ from jurist.errors import ConfigError
 from jurist.recipes.bradley_terry import BradleyTerryConfig
 from jurist.recipes.con_j import ConJConfig
 from jurist.recipes.evaluate import EvaluateConfig
+from jurist.recipes.faithfulness import FaithfulnessConfig
 from jurist.recipes.genrm import GenRMConfig
 from jurist.recipes.judge import JudgeFileConfig
 from jurist.recipes.label import LabelConfig
@@ -159,6 +160,14 @@ CONFIGS = {
         output=paths,
         baseline=st.none() | st.just(Path("runs/other")),
         max_failure_rate=st.floats(0.0, 1.0),
+    ),
+    "faithfulness": st.builds(
+        FaithfulnessConfig,
+        run=paths,
+        output=paths,
+        reader=words,
+        readings=st.integers(1, 9),
+        limit=st.none() | st.integers(2, 99),
     ),
     "suites": st.builds(
         SuitesConfig,

@@ -16,6 +16,13 @@ from jurist.evaluation.confidence import (
     fit_temperature,
 )
 from jurist.evaluation.correlation import Correlations, correlations
+from jurist.evaluation.faithfulness import (
+    VIEWS,
+    Faithfulness,
+    Rereading,
+    View,
+    faithfulness,
+)
 from jurist.evaluation.intervals import (
     Estimate,
     crossed_bootstrap,
@@ -43,6 +50,7 @@ from jurist.evaluation.votes import VoteCredits, VotePoint, vote_credits, vote_c
 __all__ = [
     "COVERAGES",
     "STOP_AT",
+    "VIEWS",
     "AbstentionPoint",
     "Agreement",
     "BagOfWords",
@@ -50,10 +58,12 @@ __all__ = [
     "CategoryAgreement",
     "Correlations",
     "Estimate",
+    "Faithfulness",
     "Judged",
     "OfficialScore",
     "PairedComparison",
     "ReliabilityBin",
+    "Rereading",
     "SeededAgreement",
     "SeededCategory",
     "SeededPoint",
@@ -61,6 +71,7 @@ __all__ = [
     "Shortcut",
     "StoppingPoint",
     "StrengthAgreement",
+    "View",
     "VoteCredits",
     "VotePoint",
     "abstention_curve",
@@ -74,6 +85,7 @@ __all__ = [
     "cross_fitted",
     "crossed_bootstrap",
     "equal_readings",
+    "faithfulness",
     "fit_temperature",
     "group_bootstrap",
     "group_bootstrap_each",

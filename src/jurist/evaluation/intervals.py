@@ -104,6 +104,7 @@ def crossed_bootstrap(
     values: npt.ArrayLike,
     groups: Sequence[str],
     *,
+    denominators: npt.ArrayLike | None = None,
     bounds: tuple[float, float] = (0.0, 1.0),
     num_resamples: int = NUM_RESAMPLES,
     seed: int = 0,
@@ -120,37 +121,51 @@ def crossed_bootstrap(
     Args:
         values: What is averaged, a row for each run. Shape: [S, N].
         groups: The group of each row of the data. Length N.
+        denominators: What the sum of the values is divided by the sum of, not negative. Shape:
+            [S, N]; all ones if not given.
         bounds: The least and greatest value the mean can have.
         num_resamples: How many resamples to draw.
         seed: What the resamples are drawn from.
 
     Raises:
-        ValueError: If there is no run or no row, or shapes differ.
+        ValueError: If there is no run or no row, shapes differ, or all denominators are zero.
     """
     table = np.asarray(values, dtype=np.float64)
+    bottoms = np.ones_like(table) if denominators is None else np.asarray(denominators, np.float64)
     if table.ndim != 2 or not table.size or table.shape[1] != len(groups):
         raise ValueError(
             f"values must be [S, N] with the {len(groups)} groups as N and neither zero, "
             f"got {list(table.shape)}"
         )
+    if bottoms.shape != table.shape or not bottoms.sum() > 0.0:
+        raise ValueError(
+            f"denominators must have the values' shape {list(table.shape)} and not all be zero, "
+            f"got {list(bottoms.shape)} with a sum of {bottoms.sum():g}"
+        )
     if len(table) == 1:
         return group_bootstrap(
-            table[0], groups, bounds=bounds, num_resamples=num_resamples, seed=seed
+            table[0],
+            groups,
+            denominators=bottoms[0],
+            bounds=bounds,
+            num_resamples=num_resamples,
+            seed=seed,
         )
     index = _group_index(groups)
     num_groups = int(index.max()) + 1
-    tops = _sums(table.T, index, num_groups)
-    sizes = np.bincount(index, minlength=num_groups).astype(np.float64)
+    tops, sizes = (_sums(one.T, index, num_groups) for one in (table, bottoms))
     random = np.random.default_rng(seed)
     draws: list[Floats] = []
     for counts in _resamples(num_groups, num_resamples, random):
         (runs,) = _resamples(len(table), len(counts), random)
-        per_run = np.einsum("rg,gs->rs", counts, tops)
-        sums = np.einsum("rs,rs->r", runs, per_run)
-        draws.append(sums / (np.einsum("rg,g->r", counts, sizes) * len(table)))
-    return _interval(
-        tops.mean(axis=1, keepdims=True), sizes[:, None], np.concatenate(draws), num_groups, bounds
-    )
+        above, below = (
+            np.einsum("rs,rs->r", runs, np.einsum("rg,gs->rs", counts, sums))
+            for sums in (tops, sizes)
+        )
+        # A resample that has nothing to be over tells nothing and is left out.
+        draws.append(above[below > 0.0] / below[below > 0.0])
+    top_means, size_means = (sums.mean(axis=1, keepdims=True) for sums in (tops, sizes))
+    return _interval(top_means, size_means, np.concatenate(draws), num_groups, bounds)
 
 
 def _ratio(

@@ -12,8 +12,10 @@ from jurist.formats.listwise import Listwise, Synthesis
 from jurist.formats.pairwise import Pairwise
 from jurist.formats.principles import Principle, Principles
 from jurist.formats.rationalizer import Rationalizer
+from jurist.formats.reply import reasoning
 from jurist.formats.rubrics import Rubrics, TaskType
 from jurist.formats.scores import Scores
+from jurist.formats.statements import without_statements
 from jurist.formats.strength import Strength
 from jurist.formats.terse import Terse
 from jurist.formats.variation import Variation
@@ -45,6 +47,8 @@ __all__ = [
     "make_format",
     "make_rationalizer",
     "neutralised",
+    "reasoning",
+    "without_statements",
 ]
 
 FormatName: TypeAlias = Literal[

@@ -16,6 +16,7 @@ from jurist.judges.predictive import OrderVotes, probability_of_change
 from jurist.judges.rated import RatedJudge, Rater, Rating
 from jurist.judges.scored import ScoredJudge
 from jurist.judges.vote import Voting
+from jurist.judges.weighing import verdicts_after
 
 __all__ = [
     "PROBABILITY_FLOOR",
@@ -47,4 +48,5 @@ __all__ = [
     "next_votes",
     "probability_of_change",
     "verdict_counts",
+    "verdicts_after",
 ]

@@ -8,6 +8,7 @@ from jurist.errors import ConfigError
 from jurist.recipes.bradley_terry import BradleyTerryConfig, run_bradley_terry
 from jurist.recipes.con_j import ConJConfig, run_con_j
 from jurist.recipes.evaluate import EvaluateConfig, run_evaluate
+from jurist.recipes.faithfulness import FaithfulnessConfig, run_faithfulness
 from jurist.recipes.genrm import GenRMConfig, run_genrm
 from jurist.recipes.judge import JudgeFileConfig, run_judge
 from jurist.recipes.label import LabelConfig, run_label
@@ -42,6 +43,7 @@ RECIPES: dict[str, tuple[Any, Any]] = {
     "select": (SelectConfig, run_select),
     "evaluate": (EvaluateConfig, run_evaluate),
     "suites": (SuitesConfig, run_suites),
+    "faithfulness": (FaithfulnessConfig, run_faithfulness),
 }
 
 
