@@ -12,9 +12,12 @@ from rich.logging import RichHandler
 
 from jurist.errors import JuristError
 from jurist.recipes.bradley_terry import run_bradley_terry
+from jurist.recipes.cloud import run_cloud
 from jurist.recipes.con_j import run_con_j
+from jurist.recipes.critic_rm import run_critic_rm
 from jurist.recipes.doctor import run_doctor
 from jurist.recipes.evaluate import run_evaluate
+from jurist.recipes.generative_verifier import run_generative_verifier
 from jurist.recipes.genrm import run_genrm
 from jurist.recipes.judge import run_judge
 from jurist.recipes.label import run_label
@@ -38,6 +41,9 @@ COMMANDS = {
     "star-dpo": run_star_dpo,
     "con-j": run_con_j,
     "star-rationalizer": run_star_rationalizer,
+    "generative-verifier": run_generative_verifier,
+    "cloud": run_cloud,
+    "critic-rm": run_critic_rm,
     "paper": run_paper,
     "judge": run_judge,
     "label": run_label,

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from jurist.errors import DataError
 from jurist.formats import Terse
-from jurist.formats.fence import comparison_mark
+from jurist.formats.fence import responses_mark
 from jurist.types import Comparison, Completion, Message, Verdict, user
 
 TEXTS = st.one_of(st.text(), st.text(alphabet="#0123456789abcdefQABT "))
@@ -17,7 +17,7 @@ TEXTS = st.one_of(st.text(), st.text(alphabet="#0123456789abcdefQABT "))
 def test_the_line_is_laid_out_to_the_space_and_can_be_taken_apart(question, first, second, think):
     comparison = Comparison(prompt=user(question), first=first, second=second)
     form = Terse(seed=1, reasoning=think)
-    mark = comparison_mark(1, comparison, digits=2, prefix="#")
+    mark = responses_mark(1, comparison.prompt, first, second, digits=2, prefix="#")
     (message,) = form.render(comparison)
     cue = "Think" if think else "Verdict"
     assert message.content == f"{mark} Q {question} {mark} A {first} {mark} B {second} {mark} {cue}"

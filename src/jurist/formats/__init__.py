@@ -8,6 +8,7 @@ from jurist.formats.control import neutralised
 from jurist.formats.direct import Direct
 from jurist.formats.fence import fence_mark
 from jurist.formats.pairwise import Pairwise
+from jurist.formats.pointwise import Pointwise, ResponseFormat, TersePointwise
 from jurist.formats.rationalizer import Rationalizer
 from jurist.formats.terse import Terse
 
@@ -16,16 +17,26 @@ __all__ = [
     "Format",
     "FormatName",
     "Pairwise",
+    "Pointwise",
+    "PointwiseName",
     "Rationalizer",
+    "ResponseFormat",
     "Terse",
+    "TersePointwise",
     "fence_mark",
     "make_format",
+    "make_pointwise",
     "make_rationalizer",
     "neutralised",
 ]
 
 FormatName: TypeAlias = Literal["pairwise", "direct", "terse", "terse-direct"]
 """What a format is called in a config."""
+
+PointwiseName: TypeAlias = Literal[
+    "pointwise", "pointwise-direct", "terse-pointwise", "terse-pointwise-direct"
+]
+"""What a format that asks about one response is called in a config."""
 
 _NAMES: Final[tuple[str, ...]] = get_args(FormatName)
 
@@ -56,6 +67,17 @@ def make_format(name: FormatName, seed: int) -> Format:
             return Terse(seed=seed, reasoning=False)
         case _:
             raise ConfigError(f"no format is called {name!r}; there are {', '.join(_NAMES)}")
+
+
+def make_pointwise(name: PointwiseName, seed: int) -> ResponseFormat:
+    """The format of a name that asks about one response, as `make_format` makes those of two.
+
+    Example:
+        >>> make_pointwise("terse-pointwise-direct", seed=7)
+        TersePointwise(seed=7, reasoning=False)
+    """
+    kind = TersePointwise if name.startswith("terse") else Pointwise
+    return kind(seed=seed, reasoning=not name.endswith("direct"))
 
 
 def make_rationalizer(name: FormatName, seed: int) -> Rationalizer:

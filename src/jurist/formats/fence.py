@@ -5,9 +5,11 @@ against the content. It comes out the same in a rerun, and whoever wrote the con
 written its mark: a fence copied from another prompt bears another one.
 """
 
+from collections.abc import Mapping
+
 from jurist.digest import digest
 from jurist.errors import DataError
-from jurist.types import Comparison
+from jurist.types import Comparison, Conversation
 
 
 def fence_mark(seed: int, *contents: str, digits: int = 8, prefix: str = "") -> str:
@@ -49,12 +51,17 @@ def fence_mark(seed: int, *contents: str, digits: int = 8, prefix: str = "") -> 
     )
 
 
-def comparison_mark(seed: int, comparison: Comparison, *, digits: int = 8, prefix: str = "") -> str:
+def comparison_mark(seed: int, comparison: Comparison) -> str:
     """`fence_mark` of all that a comparison shows."""
-    turns = [message.content for message in comparison.prompt]
-    return fence_mark(
-        seed, *turns, comparison.first, comparison.second, digits=digits, prefix=prefix
-    )
+    return responses_mark(seed, comparison.prompt, comparison.first, comparison.second)
+
+
+def responses_mark(
+    seed: int, prompt: Conversation, *responses: str, digits: int = 8, prefix: str = ""
+) -> str:
+    """`fence_mark` of a prompt and any number of responses to it."""
+    turns = [message.content for message in prompt]
+    return fence_mark(seed, *turns, *responses, digits=digits, prefix=prefix)
 
 
 def fenced(comparison: Comparison, mark: str) -> str:
@@ -70,16 +77,17 @@ def fenced(comparison: Comparison, mark: str) -> str:
     Returns:
         Text from which every field can be read back byte for byte.
     """
-    turns = comparison.prompt
-    if len(turns) == 1 and turns[0].role == "user":
-        prompt = turns[0].content
+    responses = {"response A": comparison.first, "response B": comparison.second}
+    return fenced_responses(comparison.prompt, responses, mark)
+
+
+def fenced_responses(prompt: Conversation, responses: Mapping[str, str], mark: str) -> str:
+    """`fenced`, of any number of responses by the names that their fences bear."""
+    if len(prompt) == 1 and prompt[0].role == "user":
+        question = prompt[0].content
     else:
-        prompt = "\n".join(f"[{mark} {turn.role}]\n{turn.content}" for turn in turns)
-    fields = (
-        ("prompt", prompt),
-        ("response A", comparison.first),
-        ("response B", comparison.second),
-    )
+        question = "\n".join(f"[{mark} {turn.role}]\n{turn.content}" for turn in prompt)
+    fields = {"prompt": question, **responses}
     return "\n\n".join(
-        f"[{mark} {name}]\n{content}\n[{mark} end of {name}]" for name, content in fields
+        f"[{mark} {name}]\n{content}\n[{mark} end of {name}]" for name, content in fields.items()
     )

@@ -52,7 +52,10 @@ class Rationalizer:
                 material = MATERIAL.format(mark=mark)
                 return user("\n\n".join((TASK, material, fenced(comparison, mark), hint)))
             case Terse(seed=seed):
-                return terse_prompt(comparison, seed=seed, cue=_TERSE_HINT.format(better=better))
+                cue = _TERSE_HINT.format(better=better)
+                return terse_prompt(
+                    comparison.prompt, comparison.first, comparison.second, seed=seed, cue=cue
+                )
             case _:
                 assert_never(self.format)
 

@@ -1,9 +1,11 @@
 """What every parser does: find what counts of a reply, and read a verdict that stands alone."""
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, TypeVar
 
-from jurist.types import Completion, Failure, Verdict
+from jurist.types import Completion, Failure
+
+VerdictT = TypeVar("VerdictT")
 
 _FAILED: Final = {
     "length": Failure.TRUNCATED,
@@ -41,7 +43,7 @@ def answer(completion: Completion) -> str | Failure:
     return text.strip()
 
 
-def read(line: str, verdicts: Mapping[Verdict, str]) -> Verdict | Failure:
+def read(line: str, verdicts: Mapping[VerdictT, str]) -> VerdictT | Failure:
     """The verdict that a line states and states alone, white space at its ends aside."""
     line = line.strip()
     for verdict, text in verdicts.items():

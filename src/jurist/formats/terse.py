@@ -5,35 +5,30 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from jurist.digest import digest
-from jurist.formats.fence import comparison_mark
+from jurist.formats.fence import responses_mark
 from jurist.formats.reply import answer, read
 from jurist.types import Comparison, Completion, Conversation, Failure, Verdict, user
 
 _LAYOUT = "{mark} Q {question} {mark} A {first} {mark} B {second} {mark} {cue}"
-_CUES = {True: "Think", False: "Verdict"}
+"""What `terse_prompt` makes of two responses; a fingerprint is of it."""
+
+TERSE_CUES = {True: "Think", False: "Verdict"}
 _TEXTS: Mapping[Verdict, str] = MappingProxyType({Verdict.FIRST: "[[A]]", Verdict.SECOND: "[[B]]"})
 
 
-def terse_prompt(comparison: Comparison, *, seed: int, cue: str) -> Conversation:
-    """A comparison written out as `Terse` says, with this after the last mark.
+def terse_prompt(prompt: Conversation, *responses: str, seed: int, cue: str) -> Conversation:
+    """One or two responses written out as `Terse` says, with this after the last mark.
 
     Raises:
         DataError: If all 256 marks occur in the content.
     """
-    turns = comparison.prompt
-    if len(turns) == 1 and turns[0].role == "user":
-        question = turns[0].content
+    if len(prompt) == 1 and prompt[0].role == "user":
+        question = prompt[0].content
     else:
-        question = " ".join(f"{turn.role} {turn.content}" for turn in turns)
-    return user(
-        _LAYOUT.format(
-            mark=comparison_mark(seed, comparison, digits=2, prefix="#"),
-            question=question,
-            first=comparison.first,
-            second=comparison.second,
-            cue=cue,
-        )
-    )
+        question = " ".join(f"{turn.role} {turn.content}" for turn in prompt)
+    mark = responses_mark(seed, prompt, *responses, digits=2, prefix="#")
+    fields = zip(("Q", "A", "B"), (question, *responses), strict=False)
+    return user("".join(f"{mark} {name} {content} " for name, content in fields) + f"{mark} {cue}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,7 +50,7 @@ class Terse:
     @property
     def fingerprint(self) -> str:
         """Changes with the layout and the settings; the number is the parser's and fences' own."""
-        return f"terse/1/{digest(_LAYOUT, _CUES[self.reasoning], self)[:12]}"
+        return f"terse/1/{digest(_LAYOUT, TERSE_CUES[self.reasoning], self)[:12]}"
 
     @property
     def verdicts(self) -> Mapping[Verdict, str]:
@@ -68,7 +63,13 @@ class Terse:
         Raises:
             DataError: If all 256 marks occur in the content.
         """
-        return terse_prompt(comparison, seed=self.seed, cue=_CUES[self.reasoning])
+        return terse_prompt(
+            comparison.prompt,
+            comparison.first,
+            comparison.second,
+            seed=self.seed,
+            cue=TERSE_CUES[self.reasoning],
+        )
 
     def parse(self, completion: Completion) -> Verdict | Failure:
         """Read the verdict: all of the last line, or all of the reply if it does not reason."""

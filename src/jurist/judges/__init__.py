@@ -7,11 +7,14 @@ from jurist.judges.base import Comparer, Judge, SamplingJudge, Scorer
 from jurist.judges.both_orders import BothOrders
 from jurist.judges.budgeted import Budgeted
 from jurist.judges.compared import ComparedJudge
+from jurist.judges.critic import Critic
 from jurist.judges.direct import DirectJudge
 from jurist.judges.pairwise import PairwiseJudge
 from jurist.judges.polling import counted
 from jurist.judges.predictive import OrderVotes, probability_of_change
+from jurist.judges.rated import RatedJudge, Rater, Rating
 from jurist.judges.scored import ScoredJudge
+from jurist.judges.verifier import Verifier
 from jurist.judges.vote import Voting
 
 __all__ = [
@@ -23,14 +26,19 @@ __all__ = [
     "Budgeted",
     "ComparedJudge",
     "Comparer",
+    "Critic",
     "DirectJudge",
     "Judge",
     "OrderVotes",
     "PairwiseJudge",
+    "RatedJudge",
+    "Rater",
+    "Rating",
     "SamplingAndScoring",
     "SamplingJudge",
     "ScoredJudge",
     "Scorer",
+    "Verifier",
     "Voting",
     "ballots",
     "counted",

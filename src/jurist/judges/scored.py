@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jurist.judges.base import Scorer
-from jurist.types import Comparison, Failure, Judgement, Verdict
+from jurist.types import Comparison, Conversation, Failure, Judgement, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +20,7 @@ class ScoredJudge:
 
     def __call__(self, comparisons: Sequence[Comparison]) -> list[list[Judgement]]:
         """Score each distinct response to each distinct prompt once, in one call."""
-        places = {
-            (comparison.prompt, response): None
-            for comparison in comparisons
-            for response in (comparison.first, comparison.second)
-        }
+        places = distinct_responses(comparisons)
         prompts = [prompt for prompt, _ in places]
         responses = [response for _, response in places]
         scores = dict(zip(places, self.scorer(prompts, responses), strict=True))
@@ -37,6 +33,17 @@ class ScoredJudge:
             ]
             for comparison in comparisons
         ]
+
+
+def distinct_responses(comparisons: Sequence[Comparison]) -> list[tuple[Conversation, str]]:
+    """Every different response to every different prompt, in the order they first stand in."""
+    return list(
+        dict.fromkeys(
+            (comparison.prompt, response)
+            for comparison in comparisons
+            for response in (comparison.first, comparison.second)
+        )
+    )
 
 
 def stated(log_odds: float) -> Judgement:

@@ -1,9 +1,12 @@
 """Rationales: from preferences and a judge's own traces to rows that it can be trained on."""
 
 from jurist.rationales.contrast import joined, right_and_wrong
+from jurist.rationales.critiques import critique_pairs, response_rows
 from jurist.rationales.leaks import Leak, disclosure, find_leaks, refuse_leaks
 from jurist.rationales.rationalize import Rationales, sample_rationales
 from jurist.rationales.rows import (
+    CritiquePair,
+    Label,
     PairRow,
     Selection,
     SupervisedRow,
@@ -11,11 +14,13 @@ from jurist.rationales.rows import (
     read_rows,
     write_rows,
 )
-from jurist.rationales.sample import Sampled, both_orders, sample_traces
+from jurist.rationales.sample import Sampled, asked_of, both_orders, sample_traces
 from jurist.rationales.select import right_traces
 from jurist.rationales.verdicts import verdict_rows
 
 __all__ = [
+    "CritiquePair",
+    "Label",
     "Leak",
     "PairRow",
     "Rationales",
@@ -23,12 +28,15 @@ __all__ = [
     "Selection",
     "SupervisedRow",
     "Trace",
+    "asked_of",
     "both_orders",
+    "critique_pairs",
     "disclosure",
     "find_leaks",
     "joined",
     "read_rows",
     "refuse_leaks",
+    "response_rows",
     "right_and_wrong",
     "right_traces",
     "sample_rationales",

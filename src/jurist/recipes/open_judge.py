@@ -11,19 +11,22 @@ from typing import Any, Literal, cast, get_args
 from jurist.engines import Cached
 from jurist.engines.base import Engine, LogprobEngine
 from jurist.errors import ConfigError
-from jurist.formats import FormatName, make_format
+from jurist.formats import FormatName, PointwiseName, make_format, make_pointwise
 from jurist.judges import (
     Adaptive,
     AveragedJudge,
     BothOrders,
     Budgeted,
     ComparedJudge,
+    Critic,
     DirectJudge,
     Judge,
     PairwiseJudge,
+    RatedJudge,
     SamplingAndScoring,
     SamplingJudge,
     ScoredJudge,
+    Verifier,
 )
 from jurist.recipes.open_engine import EngineName, ProcessesConfig, open_engine
 from jurist.recipes.run import read_run_config
@@ -35,7 +38,8 @@ class VotingConfig:
     """How a judge that reasons is sampled. A judge that does not reads each order once."""
 
     votes: int = 8
-    """Judgements of each pair in each of its two orders."""
+    """Judgements of each pair in each of its two orders; or critiques of each response, of a judge
+    that reads single responses."""
 
     temperature: float = 1.0
     """Temperature of the judgements (1.0 in Mahan et al. 2024)."""
@@ -92,6 +96,19 @@ class VotingConfig:
         except ValueError as error:
             raise ConfigError(str(error).replace("num_samples", "votes")) from None
 
+    def of_responses(self, *, seed: int) -> Sampling:
+        """The engine's settings for critiques of single responses.
+
+        Raises:
+            ConfigError: If votes are to be stopped, shared out or averaged, which critiques are not.
+        """
+        if (self.stop_at, self.mean_votes, self.verdicts) != (None, None, "counted"):
+            raise ConfigError(
+                "--stop-at, --mean-votes and --verdicts are about votes on pairs; of a judge that "
+                "reads single responses all critiques are averaged: leave them"
+            )
+        return self.sampling(seed=seed)
+
     def both_orders(self, judge: SamplingJudge) -> Judge:
         """The judge asked in both orders, as often as these settings say."""
         if self.stop_at is not None:
@@ -115,8 +132,9 @@ class JudgeConfig:
     max_concurrency: int = 8
     """Requests to a server in flight at once. Changes how fast it goes, not what comes out."""
 
-    format: Literal["auto", "pairwise", "direct", "terse", "terse-direct"] = "auto"
-    """How the model is asked. auto: as jurist.json in its folder says, else pairwise."""
+    format: Literal["auto", FormatName, PointwiseName] = "auto"
+    """How the model is asked. auto: as jurist.json in its folder says, else pairwise. A pointwise
+    format asks about one response at a time, and the surer Yes wins."""
 
     voting: VotingConfig = VotingConfig()
 
@@ -150,7 +168,7 @@ class OpenJudge:
     judge: Judge
     """Reads each comparison in both orders."""
 
-    kind: Literal["reasoning", "direct", "scalar", "comparer"]
+    kind: Literal["reasoning", "direct", "scalar", "comparer", "verifier", "critic"]
     format: str
     """Name of the format; empty for a scalar model, which has none."""
 
@@ -188,20 +206,21 @@ def open_judge(config: JudgeConfig, *, seed: int, store: Path) -> Generator[Open
     if card.get("kind") in ("scalar", "comparer"):
         yield _open_head(folder, card, config, seed=seed)
         return
-    name = format_name(config.format, card)
     engine = open_engine(folder, name=config.engine, bf16=config.bf16, processes=config.processes)
     with engine as inner, Cached(inner, store, chunk_size=config.processes.chunk_size) as cached:
-        yield _generative(cached, name, config, seed=seed)
+        if card.get("kind") == "critic":
+            yield _critic(cached, folder, card, config, seed=seed)
+        else:
+            yield _generative(cached, card, config, seed=seed)
 
 
 @contextmanager
 def _open_served(config: JudgeConfig, *, seed: int, store: Path) -> Generator[OpenJudge]:
     from jurist.engines.openai import OpenAIEngine
 
-    name = format_name(config.format, {})
     served = OpenAIEngine(config.base_url, config.model, max_concurrency=config.max_concurrency)
     with Cached(served, store) as cached:
-        yield _generative(cached, name, config, seed=seed)
+        yield _generative(cached, {}, config, seed=seed)
 
 
 def _open_head(folder: str, card: dict[str, Any], config: JudgeConfig, *, seed: int) -> OpenJudge:
@@ -232,15 +251,54 @@ def _open_head(folder: str, card: dict[str, Any], config: JudgeConfig, *, seed: 
     )
 
 
-def _generative(engine: Engine, name: FormatName, config: JudgeConfig, *, seed: int) -> OpenJudge:
+def _critic(
+    engine: Engine, folder: str, card: dict[str, Any], config: JudgeConfig, *, seed: int
+) -> OpenJudge:
+    """A model that writes critiques and has a head that reads them."""
+    if config.format != "auto":
+        raise ConfigError(
+            f"{folder}: a critic writes as it was trained to, not in a format; asked for "
+            f"{config.format!r}"
+        )
+    from jurist.models.heads import TransformersScorer
+
+    name = pointwise_name("auto", card, reasoning=True)
+    critic = Critic(
+        engine=engine,
+        format=make_pointwise(name, seed=seed),
+        sampling=config.voting.of_responses(seed=seed),
+        reward=TransformersScorer.load(folder),
+    )
+    return OpenJudge(judge=BothOrders(RatedJudge(critic)), kind="critic", format=name, votes=1)
+
+
+def _verifier(engine: Engine, name: PointwiseName, config: JudgeConfig, *, seed: int) -> OpenJudge:
+    """A model that says of one response whether it is good, and how sure that is."""
+    form = make_pointwise(name, seed=seed)
+    sampling = config.voting.of_responses(seed=seed)
+    verifier = Verifier(engine=_telling(engine, name, config), format=form, sampling=sampling)
+    return OpenJudge(judge=BothOrders(RatedJudge(verifier)), kind="verifier", format=name, votes=1)
+
+
+def _telling(engine: Engine, name: str, config: JudgeConfig) -> LogprobEngine:
+    if isinstance(engine, LogprobEngine):
+        return engine
+    raise ConfigError(
+        f"{config.model}: the engine tells no log-probabilities, which format {name!r} "
+        f"needs; use --format pairwise"
+    )
+
+
+def _generative(
+    engine: Engine, card: dict[str, Any], config: JudgeConfig, *, seed: int
+) -> OpenJudge:
+    asked = config.format if config.format != "auto" else str(card.get("format", "pairwise"))
+    if asked in get_args(PointwiseName):
+        return _verifier(engine, cast(PointwiseName, asked), config, seed=seed)
+    name = format_name(asked, card)
     form = make_format(name, seed=seed)
     if not form.reasoning:
-        if not isinstance(engine, LogprobEngine):
-            raise ConfigError(
-                f"{config.model}: the engine tells no log-probabilities, which format {name!r} "
-                f"needs; use --format pairwise"
-            )
-        direct = DirectJudge(engine=engine, format=form)
+        direct = DirectJudge(engine=_telling(engine, name, config), format=form)
         return OpenJudge(judge=BothOrders(direct), kind="direct", format=name, votes=1)
     sampling = config.voting.sampling(seed=seed)
     if config.voting.verdicts == "counted":
@@ -333,3 +391,17 @@ def format_name(asked: str, card: dict[str, Any], *, reasoning: bool | None = No
     if name not in get_args(FormatName):
         raise ConfigError(f"jurist.json names a format {name!r}; there are {get_args(FormatName)}")
     return cast(FormatName, name)
+
+
+def pointwise_name(asked: str, card: dict[str, Any], *, reasoning: bool) -> PointwiseName:
+    """The format to ask a model about one response in; auto goes by the model's `jurist.json`.
+
+    Args:
+        asked: auto, pointwise or terse-pointwise.
+        card: The model's `jurist.json`.
+        reasoning: Whether the reply reasons before its verdict.
+    """
+    if asked == "auto":
+        terse = str(card.get("format", "")).startswith("terse")
+        asked = "terse-pointwise" if terse else "pointwise"
+    return cast(PointwiseName, asked if reasoning else f"{asked}-direct")

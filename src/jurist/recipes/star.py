@@ -13,7 +13,7 @@ from jurist.data import parts
 from jurist.engines import Cached
 from jurist.engines.base import Engine
 from jurist.errors import ConfigError
-from jurist.formats import Format, Rationalizer
+from jurist.formats import Format, Rationalizer, ResponseFormat
 from jurist.rationales import (
     PairRow,
     Selection,
@@ -178,7 +178,7 @@ def sample_round(
     turn: Round,
     config: StarConfig,
     *,
-    format: Format,
+    format: Format | ResponseFormat,
     seed: int,
     store: Path,
     max_tokens: int,
@@ -249,7 +249,7 @@ def rationalize_round(
 def keep_rows(
     turn: Round,
     selection: Selection[SupervisedRow] | Selection[PairRow],
-    format: Format,
+    format: Format | ResponseFormat,
     *,
     told: bool,
 ) -> None:

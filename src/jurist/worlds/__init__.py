@@ -30,6 +30,7 @@ from jurist.worlds.chains import (
 from jurist.worlds.corpus import (
     CorpusConfig,
     Document,
+    critiques,
     documents,
     draw_beliefs,
     explanations,
@@ -58,6 +59,7 @@ __all__ = [
     "apply",
     "audit",
     "check",
+    "critiques",
     "documents",
     "draw_beliefs",
     "explanations",
