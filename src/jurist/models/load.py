@@ -127,7 +127,7 @@ def load_critic(
         ConfigError: As `load_causal`.
     """
     loaded = load_causal(model, dtype=dtype, place=place)
-    body = loaded.get_output_embeddings().weight
+    body = cast(torch.nn.Linear, loaded.get_output_embeddings()).weight
     score = torch.nn.Linear(body.shape[1], 1, bias=False, device=body.device, dtype=body.dtype)
     _set_head(score, model)
     loaded.score = score

@@ -4,10 +4,9 @@ A critique is a `Trace` whose prompt shows one response; `sample_traces` has the
 """
 
 from collections.abc import Sequence
-from itertools import groupby
 
 from jurist.rationales.draw import by_prompt, drawn, refuse_none
-from jurist.rationales.rows import CritiquePair, Selection, SupervisedRow, Trace
+from jurist.rationales.rows import CritiquePair, Label, Selection, SupervisedRow, Trace
 from jurist.types import Preference
 
 
@@ -35,37 +34,27 @@ def critique_pairs(
     Raises:
         ConfigError: If no pair comes of it.
     """
-    groups = sorted(
-        (group[0].preference_id, group[0].label is True, group) for group in by_prompt(traces)
-    )
+    by_preference: dict[str, dict[Label, list[Trace]]] = {}
+    for group in by_prompt(traces):
+        by_preference.setdefault(group[0].preference_id, {})[group[0].label] = [
+            trace for trace in group if _whole(trace) and (trace.right or not agreeing)
+        ]
+    rows: list[CritiquePair] = []
+    for sides in by_preference.values():
+        chosen, rejected = (
+            [_row(trace) for trace in drawn(sides.get(good, []), seed)] for good in (True, False)
+        )
+        # The shorter list decides how many pairs there are.
+        rows += map(CritiquePair, chosen[:per_preference], rejected)
     counts = {
         "traces": len(traces),
         "cut": sum(not _whole(trace) for trace in traces),
         "contrary": sum(_whole(trace) and agreeing and not trace.right for trace in traces),
-        "preferences": 0,
-        "one_sided": 0,
+        "preferences": len(by_preference),
+        "one_sided": sum(
+            not (len(sides) == 2 and all(sides.values())) for sides in by_preference.values()
+        ),
     }
-    rows: list[CritiquePair] = []
-    for _, sides in groupby(groups, key=lambda group: group[0]):
-        rejected, chosen = (
-            [
-                SupervisedRow(
-                    preference_id=trace.preference_id,
-                    label=trace.label,
-                    prompt=trace.prompt,
-                    completion=trace.completion.text,
-                )
-                for trace in drawn(
-                    [one for one in group if _whole(one) and (one.right or not agreeing)], seed
-                )
-            ]
-            for _, _, group in sides
-        )
-        counts["preferences"] += 1
-        counts["one_sided"] += not (chosen and rejected)
-        # The shorter list decides how many pairs there are.
-        pairs = zip(chosen[:per_preference], rejected, strict=False)
-        rows += [CritiquePair(*pair) for pair in pairs]
     counts["rows"] = len(rows)
     wanted = "critiques of both responses of a preference are needed"
     refuse_none(rows, counts, wanted + (", each with the label's verdict" if agreeing else ""))
@@ -90,6 +79,15 @@ def response_rows(preferences: Sequence[Preference], *, weight: float) -> list[S
         for preference in preferences
         if weight and not preference.tie
     ]
+
+
+def _row(trace: Trace) -> SupervisedRow:
+    return SupervisedRow(
+        preference_id=trace.preference_id,
+        label=trace.label,
+        prompt=trace.prompt,
+        completion=trace.completion.text,
+    )
 
 
 def _whole(trace: Trace) -> bool:

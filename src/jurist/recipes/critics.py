@@ -1,4 +1,4 @@
-"""What the recipes of critics share: critiques sampled and paired, and the judge that comes of it."""
+"""What the recipes of critics share: critiques sampled and paired, and the judge they end in."""
 
 from pathlib import Path
 

@@ -1,9 +1,9 @@
 """Generative verifier: a judge of one response at a time, by how likely it says Yes.
 
 Zhang et al. 2024 (arXiv:2408.15240), who call it GenRM; not the pairwise GenRM of Mahan et al. The
-model is asked whether one response is good, and learns to say Yes to chosen and No to rejected ones,
-while it goes on learning to write chosen ones. With `--reasoning` it writes a rationale first, and
-learns from those, its own or an author's, that come to the right verdict.
+model is asked whether one response is good, and learns to say Yes to chosen and No to rejected
+ones, while it goes on learning to write chosen ones. With `--reasoning` it writes a rationale
+first, and learns from those, its own or an author's, that come to the right verdict.
 
     jurist generative-verifier --model MODEL --train pairs.jsonl --output runs/generative-verifier
 """
@@ -51,14 +51,14 @@ class GenerativeVerifierConfig:
     voting: VotingConfig = VotingConfig()
 
     reasoning: bool = False
-    """Whether a rationale comes before the verdict. p(Yes) is then averaged over --votes of them."""
+    """Whether a rationale comes before the verdict; p(Yes) is averaged over --votes of them."""
 
     generation_weight: float = 0.25
-    """Weight of a chosen response's negative log-likelihood beside that of a verdict, both summed
+    """Weight of a chosen response's negative log-likelihood beside that of a verdict, each a sum
     over tokens. 0: verdicts alone. The paper tunes it; its values are not known here."""
 
     format: Literal["auto", "pointwise", "terse-pointwise"] = "auto"
-    """How the verifier is asked. auto: as jurist.json in the model's folder says, else pointwise."""
+    """How it is asked. auto: as jurist.json in the model's folder says, else pointwise."""
 
     seed: int = 0
 

@@ -100,7 +100,7 @@ class VotingConfig:
         """The engine's settings for critiques of single responses.
 
         Raises:
-            ConfigError: If votes are to be stopped, shared out or averaged, which critiques are not.
+            ConfigError: If votes are to be stopped, shared out or averaged; critiques are not.
         """
         if (self.stop_at, self.mean_votes, self.verdicts) != (None, None, "counted"):
             raise ConfigError(

@@ -94,8 +94,8 @@ class CritiqueLossConfig:
 
     lm_share: float | None = None
     """None: b stays. A share of the training: up to there a is 0 and b is `lm_weight`; from there
-    b falls in a straight line to 0 at the end, while a rises to 1 (Critic-RM, Yu et al. 2024). Sure:
-    that the weight goes from the critiques to the reward. Not sure: along which line."""
+    b falls in a straight line to 0 at the end, while a rises to 1 (Critic-RM, Yu et al. 2024).
+    Sure: that the weight goes from the critiques to the reward. Not sure: along which line."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.lm_weight < math.inf:

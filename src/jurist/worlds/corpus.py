@@ -290,7 +290,8 @@ class _Writer:
         if habit < redo:
             again = self.work(question)
             good = again.final == shown.final
-            reasoning = f"redo {again.text} ; {shown.final} A ; so {again.final}"
+            found = "A" if good else "unsure"
+            reasoning = f"redo {again.text} ; {shown.final} A ; so {again.final} {found}"
         elif habit < redo + skim:
             reasoning, good = self.look_at(shown)
             reasoning = f"skim A {reasoning}"
