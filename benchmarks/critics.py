@@ -38,7 +38,7 @@ from jurist.recipes.sets import DataConfig, Sets, read_sets
 from jurist.recipes.star import AuthorConfig, StarConfig
 from jurist.reports import load_results
 from jurist.storage import write_json
-from jurist.training.config import TrainingConfig
+from jurist.training.config import CritiqueLossConfig, TrainingConfig
 from jurist.worlds import BASE, preferences
 
 VOTING = VotingConfig(votes=8, max_tokens=64)
@@ -53,7 +53,7 @@ RATES: dict[str, tuple[float, int]] = {
     "verifier with rationales": (1e-3, 2),
     "CLoud": (3e-4, 3),
     "CLoud, critic's critiques first": (3e-4, 3),
-    "Critic-RM": (1e-3, 3),
+    "Critic-RM": (1e-3, 4),
 }
 """Learning rate and epochs. Those of Bradley-Terry and GenRM are the paper's run's."""
 
@@ -75,6 +75,9 @@ class CriticsConfig:
     law_seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
     methods: tuple[str, ...] = (ZERO_SHOT, *RATES)
     tune: bool = False
+    factors: tuple[float, ...] = (1 / 3, 1.0, 3.0)
+    """Of a learning rate, where it is tuned."""
+
     jobs: int = 1
 
 
@@ -134,7 +137,12 @@ def errand(method: str, seed: int, data: DataConfig, critic: str, output: Path) 
             asked = GenerativeVerifierConfig(**shared, star=told, voting=VOTING, reasoning=True)
             recipe = "generative-verifier"
         case "Critic-RM":
-            recipe, asked = "critic-rm", CriticRMConfig(**shared, star=told, voting=VOTING)
+            recipe, asked = (
+                "critic-rm",
+                CriticRMConfig(
+                    **shared, star=told, voting=VOTING, loss=CritiqueLossConfig(lm_share=0.0)
+                ),
+            )
         case _:
             shared["training"] = replace(training, learning_rate=WRITING_RATE)
             asked = CLoudConfig(
@@ -198,7 +206,7 @@ def tune(config: CriticsConfig, data: DataConfig, critic: str) -> None:
     tried: dict[str, Errand] = {}
     given = dict(RATES)
     for method in config.methods:
-        for factor in (1 / 3, 1.0, 3.0):
+        for factor in config.factors:
             RATES[method] = (float(f"{given[method][0] * factor:.0e}"), given[method][1])
             folder = config.output / f"{RATES[method][0]:g}"
             one = errand(method, 100, data, critic, folder)
