@@ -50,6 +50,10 @@ docs: $(VENV)/installed-dev  ## Build the documentation into docs/_build
 coverage: $(VENV)/installed-dev  ## Run the tests and say which lines no test reaches
 	$(BIN)/python -m pytest -n 2 --cov --cov-report=term:skip-covered
 
+rows: export OMP_NUM_THREADS = 1
+rows: $(VENV)/installed-dev  ## Run the tests behind docs/coverage.md, write it, and count what works
+	$(BIN)/python scripts/rows.py
+
 bench: $(VENV)/installed-dev  ## Run the benchmarks, or ONLY=NAME
 	$(BIN)/python -m benchmarks $(ONLY) $(if $(ONLY),$(ARGS))
 
@@ -99,4 +103,4 @@ all: check test  ## What CI runs, and more
 clean:  ## Remove the environment and what was built
 	rm -rf $(VENV) docs/_build .pytest_cache .ruff_cache
 
-.PHONY: help quickstart test check format docs coverage bench rivals vllm test-vllm llama-cpp smollm2 all clean
+.PHONY: help quickstart test check format docs coverage rows bench rivals vllm test-vllm llama-cpp smollm2 all clean

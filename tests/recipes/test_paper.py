@@ -5,23 +5,24 @@ from dataclasses import replace
 
 import pytest
 
+from jurist.data import read_preferences, write_preferences
 from jurist.errors import ConfigError
 from jurist.evaluation import Estimate
 from jurist.recipes import paper as module
 from jurist.recipes import paper_plan
 from jurist.recipes.errands import do_errand
 from jurist.recipes.open_judge import VotingConfig
-from jurist.recipes.paper import PaperConfig, paper
+from jurist.recipes.paper import PaperConfig, held_out, paper
 from jurist.recipes.paper_claims import CLAIMS, verdict_on
 from jurist.recipes.paper_plan import FOREIGN, SETTINGS, plan
-from jurist.recipes.paper_report import author_names
+from jurist.recipes.paper_report import author_names, pooled
 from jurist.recipes.paper_world import WorldSize, make_author, write_world
 from jurist.recipes.sets import DataConfig
 from jurist.recipes.star import StarConfig
 from jurist.reports.published import FIGURE_2, FIGURE_4
 from jurist.storage import write_json
 from jurist.training.config import TrainingConfig
-from jurist.worlds import BASE
+from jurist.worlds import BASE, preferences
 
 METHODS = [
     "GenRM (base)",
@@ -41,7 +42,7 @@ METHODS = [
 
 def planned(tmp_path, **authors):
     data = DataConfig(train="t.jsonl", test=("a=a.jsonl", "b=b.jsonl"))
-    return plan("tiny", tmp_path, data, model=str(BASE), authors=authors, seed=3)
+    return plan(SETTINGS["tiny"], tmp_path, data, model=str(BASE), authors=authors, seed=3)
 
 
 def test_every_method_of_the_paper_is_planned_from_one_base_on_the_same_pairs(tmp_path):
@@ -117,10 +118,6 @@ def test_settings_that_cannot_be_are_refused(changes, said):
 
 
 def test_pairs_of_the_user_are_held_out_by_group_and_once(tmp_path, world):
-    from jurist.data import read_preferences, write_preferences
-    from jurist.recipes.paper import held_out
-    from jurist.worlds import preferences
-
     source = tmp_path / "pairs.jsonl"
     write_preferences(source, preferences("in_distribution", "train", num=80, seed=0))
     config = PaperConfig(
@@ -144,7 +141,6 @@ def test_an_explainer_comes_to_the_verdict_it_is_given(tmp_path):
     from jurist.formats import Rationalizer, Terse
     from jurist.rationales import sample_rationales
     from jurist.types import Sampling
-    from jurist.worlds import preferences
 
     engine = TransformersEngine.load(make_author("explainer", tmp_path / "author"))
     pairs = preferences("in_distribution", "validation", num=40, seed=0)
@@ -219,6 +215,45 @@ def test_a_replication_ends_in_a_report_and_goes_on_where_it_was(tmp_path, monke
     assert len(results.claims) == len(told) == 6
     assert all(len(row.agreement.by_seed) == 2 for row in results.rows)
     assert results.authors == {FOREIGN[0][0]: "expert, in the first round"}
+
+
+def test_shifted_sets_are_told_apart_and_together(tmp_path, monkeypatch):
+    """Two sets whose groups have the same names, and judges that need no training."""
+    some = ["GenRM (base)"]
+    monkeypatch.setattr(
+        module, "plan", lambda *a, **k: [one for one in plan(*a, **k) if one.name in some]
+    )
+    sources = {"pairs": preferences("in_distribution", "train", num=60, seed=0)}
+    for seed, name in enumerate(("far", "farther"), 1):
+        rows = preferences("shifted", "test", num=4 + seed, seed=seed)
+        sources[name] = [replace(one, group=str(i)) for i, one in enumerate(rows)]
+    paths = {name: tmp_path / f"{name}.jsonl" for name in sources}
+    for name, rows in sources.items():
+        write_preferences(paths[name], rows)
+    config = PaperConfig(
+        output=tmp_path / "run",
+        scale="small",
+        model=str(BASE),
+        train=str(paths["pairs"]),
+        test=(f"far={paths['far']}", f"farther={paths['farther']}"),
+        seeds=(0,),
+        jobs=1,
+    )
+    results = paper(config)
+    assert results.splits() == ["held_out", "all shifted", "far", "farther"]
+    for method in some:
+        far, farther = (results.row(method, name).agreement for name in ("far", "farther"))
+        both = results.row(method, "all shifted").agreement
+        assert (far.num_pairs, farther.num_pairs, both.num_pairs) == (5, 6, 11)
+        whole = 5 * far.accuracy.value + 6 * farther.accuracy.value
+        assert both.accuracy.value == pytest.approx(whole / 11)
+    assert {row.split for row in results.shortcuts} == set(results.splits())
+
+
+def test_the_claims_are_decided_on_all_shifted_pairs_together():
+    assert pooled(("same",)) == {"same": ("same",)}
+    assert pooled(("same", "far")) == {"same": ("same",), "far": ("far",)}
+    assert list(pooled(("same", "far", "farther"))) == ["same", "all shifted", "far", "farther"]
 
 
 def test_another_author_is_called_by_the_whole_of_its_name(tmp_path):

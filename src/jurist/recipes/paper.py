@@ -20,7 +20,14 @@ from rich.text import Text
 from jurist.data import read_preferences, split_tenth, write_preferences
 from jurist.errors import ConfigError
 from jurist.recipes.errands import run_errands
-from jurist.recipes.paper_plan import AVERAGED, Scale, averaged_errand, plan, round_errand
+from jurist.recipes.paper_plan import (
+    AVERAGED,
+    Scale,
+    averaged_errand,
+    plan,
+    round_errand,
+    settings_of,
+)
 from jurist.recipes.paper_world import WorldSize, make_author, write_world
 from jurist.recipes.run import open_run
 from jurist.recipes.sets import DataConfig, read_sets
@@ -64,10 +71,24 @@ class PaperConfig:
     seeds: tuple[int, ...] = (0, 1, 2)
     """Of sampling and training. The pairs are the same for all."""
 
+    votes: int | None = None
+    """Readings of each pair in each order. None: 16 in tiny, 4 in small."""
+
+    num_samples: int | None = None
+    """Traces sampled per training pair and order. None: 8 in tiny, 4 in small."""
+
+    max_tokens: int | None = None
+    """Longest judgement, in tokens. None: 64."""
+
     jobs: int = 0
     """Runs at a time. 0: one for each core, at most four."""
 
     def __post_init__(self) -> None:
+        for name, least in (("votes", 1), ("num_samples", 2), ("max_tokens", 1)):
+            given = getattr(self, name)
+            if given is not None and given < least:
+                flag = name.replace("_", "-")
+                raise ConfigError(f"--{flag} must be at least {least}, got {given}")
         if self.scale == "small" and not (self.model and self.train):
             raise ConfigError("--scale small needs --model and --train: your base and your pairs")
         if self.scale == "tiny" and (self.train or self.test):
@@ -110,6 +131,12 @@ def paper(config: PaperConfig) -> "PaperResults":
     with open_run("paper", config) as run:
         config = replace(config, output=run)
         scale: Scale = "tiny" if config.scale == "tiny" else "small"
+        settings = settings_of(
+            scale,
+            votes=config.votes,
+            num_samples=config.num_samples,
+            max_tokens=config.max_tokens,
+        )
         model = config.model or str(BASE)
         authors = _authors(config)
         data = write_world(run / "data", WORLD) if scale == "tiny" else held_out(config)
@@ -117,19 +144,19 @@ def paper(config: PaperConfig) -> "PaperResults":
         methods = [
             method
             for seed in config.seeds
-            for method in plan(scale, run, data, model=model, authors=authors, seed=seed)
+            for method in plan(settings, run, data, model=model, authors=authors, seed=seed)
         ]
         jobs = config.jobs or min(_MOST_JOBS, len(os.sched_getaffinity(0)))
         errands = [method.errand for method in methods]
         run_errands(errands, logs=run / "logs", jobs=jobs)
         early = [
-            round_errand(method, number, scale, data)
+            round_errand(method, number, settings, data)
             for method in methods
             if method.by_round
             for number in range(1, method.rounds)
         ]
         averaged = [
-            averaged_errand(method, scale, data) for method in methods if method.name in AVERAGED
+            averaged_errand(method, settings, data) for method in methods if method.name in AVERAGED
         ]
         run_errands([*early, *averaged], logs=run / "logs", jobs=jobs)
         results = gather_paper(run, sets, methods, scale=scale, seeds=config.seeds, authors=authors)

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Final, get_args
@@ -27,7 +27,11 @@ from jurist.reports import ShortcutRow
 from jurist.reports.paper import Confidence, PaperResults, PaperRow, Reasons, Side
 from jurist.reports.paper_pages import save_paper_report
 from jurist.storage import write_json
+from jurist.types import Preference
 from jurist.worlds import Habit, audit
+
+ALL_SHIFTED: Final = "all shifted"
+"""The split of all pairs that are drawn otherwise than the training pairs, where sets are many."""
 
 
 def gather_paper(
@@ -52,46 +56,51 @@ def gather_paper(
     names = list(dict.fromkeys(method.name for method in methods))
     by_name = {name: [one for one in methods if one.name == name] for name in names}
     first, *_ = sets.tests
+    splits = pooled(tuple(sets.tests))
     sides: dict[str, Side] = {
-        split: "in_distribution" if split == first else "shifted" for split in sets.tests
+        split: "in_distribution" if split == first else "shifted" for split in splits
     }
     runs = {
         (name, split): read_runs(
-            {method.seed: method.output for method in by_name[name]}, sets, split
+            {method.seed: method.output for method in by_name[name]}, sets, parts
         )
         for name in names
-        for split in sets.tests
+        for split, parts in splits.items()
     }
     rows = [
-        _row(name, split, runs[name, split], [method.output for method in by_name[name]])
+        _row(name, split, parts, runs[name, split], [method.output for method in by_name[name]])
         for name in names
-        for split in sets.tests
+        for split, parts in splits.items()
     ]
     rounds = [
         _row(
             name,
             split,
-            read_runs({m.seed: m.judged_after(number) for m in by_name[name]}, sets, split),
+            parts,
+            read_runs({m.seed: m.judged_after(number) for m in by_name[name]}, sets, parts),
             [method.judged_after(number) for method in by_name[name]],
             number=number,
         )
         for name in names
         if by_name[name][0].by_round
         for number in range(1, by_name[name][0].rounds)
-        for split in sets.tests
+        for split, parts in splits.items()
     ]
     averaged = [
         _row(
             name,
             split,
-            read_runs({method.seed: method.averaged for method in by_name[name]}, sets, split),
+            parts,
+            read_runs({method.seed: method.averaged for method in by_name[name]}, sets, parts),
             [method.averaged for method in by_name[name]],
         )
         for name in AVERAGED
         if name in by_name
-        for split in sets.tests
+        for split, parts in splits.items()
     ]
-    claims = judge_claims(runs, sides)
+    # Of sets that lie together the single ones would say the same with fewer pairs.
+    decisive = (first, ALL_SHIFTED) if ALL_SHIFTED in sides else tuple(sides)
+    claims = judge_claims(runs, {split: sides[split] for split in decisive})
     return PaperResults(
         run=run.name,
         version=environment_facts()["jurist"],
@@ -107,9 +116,13 @@ def gather_paper(
         averaged=tuple(averaged),
         authors=author_names(names, authors, run=run),
         shortcuts=tuple(
-            ShortcutRow(split=name, shortcut=shortcut)
-            for name, test in sets.tests.items()
-            for shortcut in shortcuts(sets.train, test, seed=seeds[0])
+            ShortcutRow(split=split, shortcut=shortcut)
+            for split, parts in splits.items()
+            for shortcut in shortcuts(
+                sets.train,
+                [one for part in parts for one in _pairs(sets, part, among=parts)],
+                seed=seeds[0],
+            )
         ),
         claims=tuple(claims),
         notes=(*_NOTES[scale], _seeds_note(seeds)),
@@ -123,25 +136,55 @@ def publish_paper(run: Path, results: PaperResults) -> None:
     save_paper_report(run, results)
 
 
-def read_runs(outputs: Mapping[int, Path], sets: Sets, split: str) -> dict[int, list[Judged]]:
-    """What one method judged of one split, by seed."""
+def pooled(tests: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """The test sets that each split of the report is made of: each alone, and the shifted together.
+
+    The first is drawn as the training pairs are. Where several are not, all pairs of those together
+    are a split too, since a set of a few dozen pairs decides nothing.
+    """
+    first, *shifted = tests
+    together = {ALL_SHIFTED: tuple(shifted)} if len(shifted) > 1 else {}
+    return {first: (first,)} | together | {name: (name,) for name in shifted}
+
+
+def read_runs(
+    outputs: Mapping[int, Path], sets: Sets, parts: Sequence[str]
+) -> dict[int, list[Judged]]:
+    """What one method judged of the test sets of one split, by seed."""
     found: dict[int, list[Judged]] = {}
     for seed, output in outputs.items():
-        readings = kept_readings(output, {split: sets.tests[split]})[split]
-        found[seed] = judged(
-            sets.tests[split],
-            readings.judgements,
-            seed=readings.seed,
-            num_unasked=readings.num_unasked,
-        )
+        found[seed] = []
+        for part in parts:
+            readings = kept_readings(output, {part: sets.tests[part]})[part]
+            found[seed] += judged(
+                _pairs(sets, part, among=parts),
+                readings.judgements,
+                seed=readings.seed,
+                num_unasked=readings.num_unasked,
+            )
     return found
 
 
+def _pairs(sets: Sets, part: str, *, among: Sequence[str]) -> list[Preference]:
+    """A test set; among others, in groups that none of those has, however they name theirs."""
+    if len(among) == 1:
+        return sets.tests[part]
+    return [replace(one, group=f"{part}/{one.group}") for one in sets.tests[part]]
+
+
 def _row(
-    name: str, split: str, runs: Runs, outputs: Sequence[Path], *, number: int | None = None
+    name: str,
+    split: str,
+    parts: Sequence[str],
+    runs: Runs,
+    outputs: Sequence[Path],
+    *,
+    number: int | None = None,
 ) -> PaperRow:
     trained = [seconds_spent(output, "train") for output in outputs]
-    judging = [seconds_spent(output, f"judge/{split}") or 0.0 for output in outputs]
+    judging = [
+        sum(seconds_spent(output, f"judge/{part}") or 0.0 for part in parts) for output in outputs
+    ]
     times = [seconds for seconds in trained if seconds is not None]
     return PaperRow(
         method=name,

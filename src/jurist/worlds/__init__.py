@@ -6,6 +6,17 @@
 from pathlib import Path
 from typing import Final
 
+from jurist.worlds.attributes import (
+    ATTRIBUTES,
+    Response,
+    Vectors,
+    Wish,
+    attribute_preferences,
+    gold_reward,
+    read_response,
+    read_wish,
+    vectors,
+)
 from jurist.worlds.audit import Audit, Habit, audit
 from jurist.worlds.chains import (
     ERROR_KINDS,
@@ -39,6 +50,7 @@ from jurist.worlds.corpus import (
 BASE: Final = Path(__file__).parent / "base"
 
 __all__ = [
+    "ATTRIBUTES",
     "BASE",
     "ERROR_KINDS",
     "FLOURISH",
@@ -53,18 +65,26 @@ __all__ = [
     "Habit",
     "Part",
     "Question",
+    "Response",
     "Split",
     "SplitSpec",
     "Step",
+    "Vectors",
+    "Wish",
     "apply",
+    "attribute_preferences",
     "audit",
     "check",
     "critiques",
     "documents",
     "draw_beliefs",
     "explanations",
+    "gold_reward",
     "preferences",
     "read_chain",
     "read_question",
+    "read_response",
+    "read_wish",
+    "vectors",
     "work",
 ]
