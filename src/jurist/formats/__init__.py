@@ -10,6 +10,7 @@ from jurist.formats.direct import Direct
 from jurist.formats.fence import fence_mark
 from jurist.formats.listwise import Listwise, Synthesis
 from jurist.formats.pairwise import Pairwise
+from jurist.formats.pointwise import Pointwise, ResponseFormat, TersePointwise
 from jurist.formats.principles import Principle, Principles
 from jurist.formats.rationalizer import Rationalizer
 from jurist.formats.reply import reasoning
@@ -31,9 +32,12 @@ __all__ = [
     "GradedFormat",
     "Listwise",
     "Pairwise",
+    "Pointwise",
+    "PointwiseName",
     "Principle",
     "Principles",
     "Rationalizer",
+    "ResponseFormat",
     "Rubrics",
     "Scores",
     "Strength",
@@ -41,10 +45,12 @@ __all__ = [
     "TaskType",
     "Terse",
     "TerseAdditive",
+    "TersePointwise",
     "Variation",
     "fence_mark",
     "make_additive",
     "make_format",
+    "make_pointwise",
     "make_rationalizer",
     "neutralised",
     "reasoning",
@@ -58,6 +64,11 @@ FormatName: TypeAlias = Literal[
 
 AdditiveName: TypeAlias = Literal["additive", "terse-additive"]
 """What a format that asks for a response's points is called in a config."""
+
+PointwiseName: TypeAlias = Literal[
+    "pointwise", "pointwise-direct", "terse-pointwise", "terse-pointwise-direct"
+]
+"""What a format that asks about one response is called in a config."""
 
 _NAMES: Final[tuple[str, ...]] = get_args(FormatName)
 
@@ -105,6 +116,17 @@ def make_additive(name: AdditiveName, seed: int) -> AdditiveFormat:
         TerseAdditive(seed=7)
     """
     return TerseAdditive(seed=seed) if name == "terse-additive" else Additive(seed=seed)
+
+
+def make_pointwise(name: PointwiseName, seed: int) -> ResponseFormat:
+    """The format of a name that asks about one response, as `make_format` makes those of two.
+
+    Example:
+        >>> make_pointwise("terse-pointwise-direct", seed=7)
+        TersePointwise(seed=7, reasoning=False)
+    """
+    kind = TersePointwise if name.startswith("terse") else Pointwise
+    return kind(seed=seed, reasoning=not name.endswith("direct"))
 
 
 def make_rationalizer(name: FormatName, seed: int) -> Rationalizer:

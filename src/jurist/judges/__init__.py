@@ -8,6 +8,7 @@ from jurist.judges.base import Comparer, Judge, SamplingJudge, Scorer
 from jurist.judges.both_orders import BothOrders
 from jurist.judges.budgeted import Budgeted
 from jurist.judges.compared import ComparedJudge
+from jurist.judges.critic import Critic
 from jurist.judges.direct import DirectJudge
 from jurist.judges.jury import Jury, Reliability, dawid_skene, verdict_counts
 from jurist.judges.pairwise import PairwiseJudge
@@ -15,6 +16,7 @@ from jurist.judges.polling import counted
 from jurist.judges.predictive import OrderVotes, probability_of_change
 from jurist.judges.rated import RatedJudge, Rater, Rating
 from jurist.judges.scored import ScoredJudge
+from jurist.judges.verifier import Verifier
 from jurist.judges.vote import Voting
 from jurist.judges.weighing import verdicts_after
 
@@ -28,6 +30,7 @@ __all__ = [
     "Budgeted",
     "ComparedJudge",
     "Comparer",
+    "Critic",
     "DirectJudge",
     "Judge",
     "Jury",
@@ -41,6 +44,7 @@ __all__ = [
     "SamplingJudge",
     "ScoredJudge",
     "Scorer",
+    "Verifier",
     "Voting",
     "ballots",
     "counted",
