@@ -4,8 +4,8 @@ A rationale is written by somebody who was told the verdict, and training on wha
 would teach the judge to read hints. Two things are looked for. A row's prompt has to be, letter for
 letter, what the judge's format makes of the preference in one of its orders, or of one of its
 responses; a format is shown those and never a label, so such a prompt has nothing of either in it.
-And a reply must not say that its verdict was known. Where nobody gave labels, a row's own verdict has
-nothing to agree with.
+And a reply must not say that its verdict was known. Where nobody gave labels, a row's own verdict
+has nothing to agree with.
 """
 
 import re
