@@ -2,7 +2,7 @@
 
     python -m benchmarks.votes
 
-No model runs; about two minutes on one core. Prints the tables of `docs/results.md`: means over
+No model runs; some 20 seconds of one core. Prints the tables of `docs/results.md`: means over
 the seeds, with the least and the greatest of them.
 """
 
