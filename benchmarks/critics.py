@@ -38,7 +38,7 @@ from jurist.recipes.sets import DataConfig, Sets, read_sets
 from jurist.recipes.star import AuthorConfig, StarConfig
 from jurist.reports import load_results
 from jurist.storage import write_json
-from jurist.training.config import CritiqueLossConfig, TrainingConfig
+from jurist.training.config import TrainingConfig
 from jurist.worlds import BASE, preferences
 
 VOTING = VotingConfig(votes=8, max_tokens=64)
@@ -95,8 +95,10 @@ def main() -> None:
         for method in config.methods
         for seeds in [config.law_seeds if method in LAW else config.seeds]
     }
-    every = [one for by_seed in errands.values() for one in by_seed.values()]
-    run_errands(every, logs=config.output / "logs", jobs=config.jobs)
+    every = sorted(
+        (seed, one.name, one) for by_seed in errands.values() for seed, one in by_seed.items()
+    )
+    run_errands([one for _, _, one in every], logs=config.output / "logs", jobs=config.jobs)
     sets = read_sets(data, output=config.output)
     lines = list(table(errands, sets))
     write_json(config.output / "critics.json", lines)
