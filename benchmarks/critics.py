@@ -141,9 +141,7 @@ def errand(method: str, seed: int, data: DataConfig, critic: str, output: Path) 
         case "Critic-RM":
             recipe, asked = (
                 "critic-rm",
-                CriticRMConfig(
-                    **shared, star=told, voting=VOTING, loss=CritiqueLossConfig(lm_share=0.0)
-                ),
+                CriticRMConfig(**shared, star=told, voting=VOTING),
             )
         case _:
             shared["training"] = replace(training, learning_rate=WRITING_RATE)
