@@ -34,6 +34,7 @@ from jurist.recipes.open_judge import JudgeConfig, VotingConfig
 from jurist.recipes.paper import WORLD
 from jurist.recipes.paper_report import read_runs
 from jurist.recipes.paper_world import make_author, write_world
+from jurist.recipes.run import to_json
 from jurist.recipes.sets import DataConfig, Sets, read_sets
 from jurist.recipes.star import AuthorConfig, StarConfig
 from jurist.reports import load_results
@@ -89,7 +90,7 @@ def main() -> None:
     if config.tune:
         tune(config, data, critic)
         return
-    write_json(config.output / "config.json", config)
+    write_json(config.output / "config.json", to_json(config))
     errands = {
         method: {seed: errand(method, seed, data, critic, config.output) for seed in seeds}
         for method in config.methods
