@@ -34,11 +34,12 @@ from jurist.recipes.open_judge import JudgeConfig, VotingConfig
 from jurist.recipes.paper import WORLD
 from jurist.recipes.paper_report import read_runs
 from jurist.recipes.paper_world import make_author, write_world
+from jurist.recipes.run import to_json
 from jurist.recipes.sets import DataConfig, Sets, read_sets
 from jurist.recipes.star import AuthorConfig, StarConfig
 from jurist.reports import load_results
 from jurist.storage import write_json
-from jurist.training.config import CritiqueLossConfig, TrainingConfig
+from jurist.training.config import TrainingConfig
 from jurist.worlds import BASE, preferences
 
 VOTING = VotingConfig(votes=8, max_tokens=64)
@@ -89,14 +90,16 @@ def main() -> None:
     if config.tune:
         tune(config, data, critic)
         return
-    write_json(config.output / "config.json", config)
+    write_json(config.output / "config.json", to_json(config))
     errands = {
         method: {seed: errand(method, seed, data, critic, config.output) for seed in seeds}
         for method in config.methods
         for seeds in [config.law_seeds if method in LAW else config.seeds]
     }
-    every = [one for by_seed in errands.values() for one in by_seed.values()]
-    run_errands(every, logs=config.output / "logs", jobs=config.jobs)
+    every = sorted(
+        (seed, one.name, one) for by_seed in errands.values() for seed, one in by_seed.items()
+    )
+    run_errands([one for _, _, one in every], logs=config.output / "logs", jobs=config.jobs)
     sets = read_sets(data, output=config.output)
     lines = list(table(errands, sets))
     write_json(config.output / "critics.json", lines)
@@ -139,9 +142,7 @@ def errand(method: str, seed: int, data: DataConfig, critic: str, output: Path) 
         case "Critic-RM":
             recipe, asked = (
                 "critic-rm",
-                CriticRMConfig(
-                    **shared, star=told, voting=VOTING, loss=CritiqueLossConfig(lm_share=0.0)
-                ),
+                CriticRMConfig(**shared, star=told, voting=VOTING),
             )
         case _:
             shared["training"] = replace(training, learning_rate=WRITING_RATE)

@@ -152,7 +152,7 @@ def test_critic_rm_keeps_critiques_that_agree_and_opens_again(
     assert [row.label for row in rows] == [True, False] * (len(rows) // 2)
     assert all(row.completion.endswith("ok" if row.label else "bad") for row in rows)
     inputs = json.loads((config.output / "round-1/checkpoint/manifest.json").read_text())["inputs"]
-    assert inputs["lm_share"] == 0.5
+    assert inputs["lm_share"] == 0.0
     assert_opens_from_the_command_line(
         jurist, config, world, tmp_path, "--votes", "2", "--max-tokens", "64"
     )

@@ -306,6 +306,12 @@ def test_a_critic_learns_to_reward_by_the_critique_and_swapped_pairs_teach_the_r
     assert critique_margin(wrong, critiques) < -0.2
 
 
+def test_lora_trains_the_new_head_of_a_critic_whole(tiny, critiques, tmp_path):
+    # Adapters scaled to nothing leave only what is trained whole.
+    config = replace(CONFIG, lora_rank=2, lora_alpha=1e-9, epochs=8)
+    assert critique_margin(critic(tiny, critiques, tmp_path / "critic", config), critiques) > 0.01
+
+
 def test_a_critic_writes_as_any_causal_model_and_has_its_head_in_a_file_beside(
     tiny, tokenizer, critiques, tmp_path
 ):

@@ -38,10 +38,11 @@ class CriticRMConfig:
 
     data: DataConfig
     star: StarConfig = StarConfig(rounds=1)
-    training: TrainingConfig = TrainingConfig(epochs=2)
+    training: TrainingConfig = TrainingConfig()
     voting: VotingConfig = VotingConfig()
-    loss: CritiqueLossConfig = CritiqueLossConfig(lm_share=0.5)
-    """With two epochs the first is of critiques alone."""
+    loss: CritiqueLossConfig = CritiqueLossConfig(lm_share=0.0)
+    """By default the weight goes over from the first step on. Where it begins later, the learning
+    rate has fallen by the time that the head is trained, and a new head learns little."""
 
     format: Literal["auto", "pointwise", "terse-pointwise"] = "auto"
     """How critiques are asked for. auto: as jurist.json in the model's folder says, else
