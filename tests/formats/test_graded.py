@@ -5,7 +5,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jurist.errors import DataError
-from jurist.formats import GradedFormat, Pairwise, Principle, Principles, Rubrics, Scores, Strength
+from jurist.formats import (
+    GradedFormat,
+    Pairwise,
+    Principle,
+    Principles,
+    Prometheus,
+    Rubric,
+    Rubrics,
+    Scores,
+    Strength,
+)
 from jurist.formats.scores import LETTERS
 from jurist.types import Comparison, Completion, Failure, FinishReason, Verdict, user
 
@@ -155,3 +165,47 @@ def test_principles_that_are_none_are_refused():
         Principle(text="x", opposite=" ")
     with pytest.raises(ValueError, match="text of a principle must be one line"):
         Principle(text="x\ny", opposite="z")
+
+
+RUBRIC = Rubric(criteria="Is it so?", levels=("no", "hardly", "fairly", "rather", "yes"))
+
+
+def test_a_rubric_is_shown_whole_and_a_reference_where_there_is_one():
+    form = Prometheus(rubric=RUBRIC, references={user("2 + 2?"): "Four, 4."})
+    with_one = form.render(user("2 + 2?"), "5")[-1].content
+    assert "Is it so?\n\n1: no\n2: hardly\n3: fairly\n4: rather\n5: yes\n" in with_one
+    assert " reference answer]\nFour, 4.\n" in with_one
+    assert "deserves a 5" in with_one
+    without = form.render(user("Why?"), "5")[-1].content
+    assert "reference answer" not in without
+    assert "deserves a 5" not in without
+    bare = Prometheus(rubric=RUBRIC)
+    other = Prometheus(rubric=RUBRIC, seed=1)
+    assert len({form.fingerprint, bare.fingerprint, other.fingerprint}) == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "score"),
+    [
+        ("It is.\n[RESULT] 4", 4),
+        ("[RESULT] 1  \n", 1),
+        ("[RESULT] 5\n[RESULT] 2", 2),
+        ("[RESULT] 6", Failure.UNPARSEABLE),
+        ("[RESULT] 4.5", Failure.UNPARSEABLE),
+        ("So the score is [RESULT] 4", Failure.UNPARSEABLE),
+        ("4", Failure.UNPARSEABLE),
+        ("<think>[RESULT] 4", Failure.UNPARSEABLE),
+    ],
+)
+def test_a_score_by_a_rubric_stands_alone_on_the_last_line(text, score):
+    assert Prometheus(rubric=RUBRIC).parse(said(text)) == score
+    assert Prometheus(rubric=RUBRIC).parse(said(text, "length")) is Failure.TRUNCATED
+
+
+def test_its_own_score_is_read_back_and_a_rubric_that_is_none_is_refused():
+    form = Prometheus(rubric=RUBRIC)
+    assert {score: form.parse(said(text)) for score, text in form.scores.items()} == {
+        score: score for score in range(1, 6)
+    }
+    with pytest.raises(ValueError, match="5 levels, got 2"):
+        Rubric(criteria="x", levels=("a", "b"))  # pyright: ignore[reportArgumentType]

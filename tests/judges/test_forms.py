@@ -7,8 +7,8 @@ import pytest
 
 from jurist.engines import ScriptedEngine
 from jurist.evaluation import agreement, judged, strength_agreement
-from jurist.formats import Principle, Principles, Scores, Strength
-from jurist.judges import BothOrders, PairwiseJudge
+from jurist.formats import Principle, Principles, Prometheus, Rubric, Scores, Strength
+from jurist.judges import BothOrders, MeanRater, PairwiseJudge
 from jurist.types import Sampling, Verdict
 from jurist.worlds import (
     ATTRIBUTES,
@@ -131,3 +131,41 @@ def test_a_failed_reading_states_no_strength():
         [attribute_preferences("shifted", "test", 1, seed=0)[0].shown(0).comparison]
     )[0]
     assert reading.strength is None
+
+
+def test_scores_by_a_rubric_follow_what_it_asks_for_and_a_reference_helps(pairs):
+    """By an engine that reads the rubric, and knows the scale only where it sees a 5."""
+
+    def reply(prompt, index):
+        shown = prompt[-1].content
+        wanted = re.search(r"How (\w+) is the response\?", shown)
+        assert wanted is not None
+        place = ATTRIBUTES.index(wanted[1])
+        level = read_response(fenced(shown, "response")).levels[place]
+        # Without a reference it does not know how much is much, and guesses.
+        guess = np.random.default_rng([index, level, len(shown)]).normal(scale=2.0)
+        score = 1 + level + (0.0 if "[" in shown and "reference answer]" in shown else guess)
+        return f"By the rubric.\n[RESULT] {min(5, max(1, round(score)))}"
+
+    prompts = [one.prompt for one in pairs]
+    texts = [one.chosen for one in pairs]
+    best = " ".join(f"{name} 4" for name in ATTRIBUTES)
+    for name in ("exact", "calm"):
+        rubric = Rubric(
+            criteria=f"How {name} is the response?",
+            levels=("not at all", "hardly", "fairly", "rather", "very"),
+        )
+        gold = [read_response(text).levels[ATTRIBUTES.index(name)] for text in texts]
+
+        def pearson(references, rubric=rubric, gold=gold):
+            rater = MeanRater(
+                engine=ScriptedEngine(reply),
+                format=Prometheus(rubric=rubric, references=references),
+                sampling=Sampling(num_samples=1, max_tokens=64),
+            )
+            scores = [one.score for one in rater(prompts, texts)]
+            return float(np.corrcoef(scores, gold)[0, 1])
+
+        known = pearson(dict.fromkeys(prompts, best))
+        assert known >= 0.8
+        assert known > pearson({}) + 0.1

@@ -12,6 +12,7 @@ from jurist.formats.listwise import Listwise, Synthesis
 from jurist.formats.pairwise import Pairwise
 from jurist.formats.pointwise import Pointwise, ResponseFormat, TersePointwise
 from jurist.formats.principles import Principle, Principles
+from jurist.formats.prometheus import Prometheus, Rubric
 from jurist.formats.rationalizer import Rationalizer
 from jurist.formats.reply import reasoning
 from jurist.formats.rubrics import Rubrics, TaskType
@@ -36,9 +37,12 @@ __all__ = [
     "PointwiseName",
     "Principle",
     "Principles",
+    "Prometheus",
     "Rationalizer",
     "ResponseFormat",
+    "Rubric",
     "Rubrics",
+    "ScoreFormat",
     "Scores",
     "Strength",
     "Synthesis",
@@ -64,6 +68,9 @@ FormatName: TypeAlias = Literal[
 
 AdditiveName: TypeAlias = Literal["additive", "terse-additive"]
 """What a format that asks for a response's points is called in a config."""
+
+ScoreFormat: TypeAlias = AdditiveFormat | Prometheus
+"""A way of asking for a whole number for one response."""
 
 PointwiseName: TypeAlias = Literal[
     "pointwise", "pointwise-direct", "terse-pointwise", "terse-pointwise-direct"

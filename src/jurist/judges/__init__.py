@@ -1,7 +1,7 @@
 """Judges: all that prefers one response to another, behind one interface."""
 
 from jurist.judges.adaptive import Adaptive, next_votes
-from jurist.judges.additive import AdditiveRater
+from jurist.judges.additive import MeanRater
 from jurist.judges.averaged import AveragedJudge, SamplingAndScoring
 from jurist.judges.ballot import PROBABILITY_FLOOR, Ballot, ballots
 from jurist.judges.base import Comparer, Judge, SamplingJudge, Scorer
@@ -23,7 +23,6 @@ from jurist.judges.weighing import verdicts_after
 __all__ = [
     "PROBABILITY_FLOOR",
     "Adaptive",
-    "AdditiveRater",
     "AveragedJudge",
     "Ballot",
     "BothOrders",
@@ -34,6 +33,7 @@ __all__ = [
     "DirectJudge",
     "Judge",
     "Jury",
+    "MeanRater",
     "OrderVotes",
     "PairwiseJudge",
     "RatedJudge",

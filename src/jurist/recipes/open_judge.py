@@ -18,13 +18,13 @@ from jurist.formats import (
     GradedFormat,
     PointwiseName,
     Principles,
+    ScoreFormat,
     make_additive,
     make_format,
     make_pointwise,
 )
 from jurist.judges import (
     Adaptive,
-    AdditiveRater,
     AveragedJudge,
     BothOrders,
     Budgeted,
@@ -32,6 +32,7 @@ from jurist.judges import (
     Critic,
     DirectJudge,
     Judge,
+    MeanRater,
     PairwiseJudge,
     RatedJudge,
     SamplingAndScoring,
@@ -39,8 +40,8 @@ from jurist.judges import (
     ScoredJudge,
     Verifier,
 )
+from jurist.recipes.guidelines import read_principles, read_prometheus
 from jurist.recipes.open_engine import EngineName, ProcessesConfig, open_engine
-from jurist.recipes.principles import read_principles
 from jurist.recipes.run import read_run_config
 from jurist.types import Sampling
 
@@ -117,7 +118,7 @@ class VotingConfig:
         if (self.stop_at, self.mean_votes, self.verdicts) != (None, None, "counted"):
             raise ConfigError(
                 "--stop-at, --mean-votes and --verdicts are about votes on pairs; of a judge that "
-                "reads single responses all critiques are averaged: leave them"
+                "reads single responses all that it wrote is averaged: leave them"
             )
         return self.sampling(seed=seed)
 
@@ -144,15 +145,26 @@ class JudgeConfig:
     max_concurrency: int = 8
     """Requests to a server in flight at once. Changes how fast it goes, not what comes out."""
 
-    format: Literal["auto", "principles", FormatName, PointwiseName, AdditiveName] = "auto"
+    format: Literal["auto", "principles", "prometheus", FormatName, PointwiseName, AdditiveName] = (
+        "auto"
+    )
     """How the model is asked. auto: as jurist.json in its folder says, else pairwise. strength: how
     much better, from -3 to 3. scores: principles, critiques and a score for each. rubrics: by the
     type of the task. principles: by those of --principles alone. A pointwise format asks about one
-    response at a time, and the surer Yes wins; additive for its points, and more points win."""
+    response at a time, and the surer Yes wins; additive for its points, prometheus for its score by
+    --rubric, and the higher one wins."""
 
     principles: str = ""
     """JSON Lines file for --format principles: an object with "text", "opposite" and perhaps
     "negated" on each line."""
+
+    rubric: str = ""
+    """JSON file for --format prometheus: "criteria", and "levels" that say what each score from 1
+    to 5 means."""
+
+    references: str = ""
+    """JSON Lines file for --format prometheus: a "prompt" and the "reference" answer to it on each
+    line. Empty: there are none."""
 
     voting: VotingConfig = VotingConfig()
 
@@ -313,8 +325,12 @@ def _generative(
     asked = config.format if config.format != "auto" else str(card.get("format", "pairwise"))
     if asked in get_args(PointwiseName):
         return _verifier(engine, cast(PointwiseName, asked), config, seed=seed)
-    if asked in get_args(AdditiveName):
-        rater = open_rater(engine, cast(AdditiveName, asked), config.voting, seed=seed)
+    if asked in get_args(AdditiveName) or asked == "prometheus":
+        if asked == "prometheus":
+            scores = read_prometheus(config.rubric, config.references, seed=seed)
+        else:
+            scores = make_additive(cast(AdditiveName, asked), seed=seed)
+        rater = open_rater(engine, scores, config.voting, seed=seed)
         return OpenJudge(judge=BothOrders(RatedJudge(rater)), kind="points", format=asked, votes=1)
     form: Format
     if asked == "principles":
@@ -352,18 +368,14 @@ def _generative(
 
 
 def open_rater(
-    engine: Engine, name: AdditiveName, voting: VotingConfig, *, seed: int
-) -> AdditiveRater:
-    """What asks an engine for the points of responses, as often as the settings say.
+    engine: Engine, format: ScoreFormat, voting: VotingConfig, *, seed: int
+) -> MeanRater:
+    """What asks an engine for the scores of responses, as often as the settings say.
 
     Raises:
         ConfigError: If they ask for what only votes on a comparison have.
     """
-    return AdditiveRater(
-        engine=engine,
-        format=make_additive(name, seed=seed),
-        sampling=voting.of_responses(seed=seed),
-    )
+    return MeanRater(engine=engine, format=format, sampling=voting.of_responses(seed=seed))
 
 
 def check_failure_rate(allowed: float) -> None:
