@@ -17,6 +17,7 @@ from jurist.recipes.faithfulness import (
     reread,
     run_faithfulness,
 )
+from jurist.recipes.judge import JudgeFileConfig, run_judge
 from jurist.recipes.open_judge import JudgeConfig, VotingConfig
 from jurist.types import Failure, Judgement, Preference, Verdict, user
 from jurist.worlds import BASE
@@ -270,6 +271,15 @@ def test_another_model_may_read_and_fewer_pairs_may_be_read(tmp_path, finished):
     (row,) = measure_faithfulness(config)
     assert row.faithfulness.num_readings + row.faithfulness.num_without_verdict == 4
     assert json.loads((config.output / "results.json").read_text())["reader"] == str(BASE)
+
+
+def test_a_judged_file_is_read_again_too(tmp_path, world):
+    judge = JudgeConfig(model=str(BASE), voting=VotingConfig(votes=1, max_tokens=64))
+    pairs, output = str(world / "test.jsonl"), tmp_path / "judged"
+    run_judge(JudgeFileConfig(judge=judge, pairs=pairs, output=output))
+    (row,) = measure_faithfulness(FaithfulnessConfig(run=output, output=tmp_path / "reread"))
+    assert (row.method, row.split) == ("judged", "pairs")
+    assert row.faithfulness.num_readings + row.faithfulness.num_without_verdict == 4 * 2
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,8 @@ from jurist.engines.base import LogprobEngine
 from jurist.errors import ConfigError
 from jurist.formats import Format, FormatName, make_format, reasoning, without_statements
 from jurist.judges import verdicts_after
-from jurist.recipes.evaluate import kept_readings
+from jurist.recipes.evaluate import EvaluateConfig, kept_readings
+from jurist.recipes.judge import JudgeFileConfig
 from jurist.recipes.open_engine import EngineName, ProcessesConfig, open_engine
 from jurist.recipes.open_judge import JudgeConfig, checkpoint_folder, format_name, read_card
 from jurist.recipes.run import from_json, open_run, read_run_config, stopwatch
@@ -120,30 +121,27 @@ def _kept_run(run: Path, *, output: Path) -> _Kept:
     kept = read_run_config(run / "config.json")
     recipe, values = kept["recipe"], kept["config"]
     if recipe == "evaluate":
+        asked = from_json(EvaluateConfig, values)
         data = DataConfig(
             train="",
-            test_split=values["test_split"],
-            layout=values["layout"],
-            skip_bad=values["skip_bad"],
+            test_split=asked.test_split,
+            layout=asked.layout,
+            skip_bad=asked.skip_bad,
         )
-        tests = read_tests(tuple(values["test"]), data, output=output)
-    elif recipe == "judge":
-        data = DataConfig(train="", layout=values["layout"], skip_bad=values["skip_bad"])
-        pairs = read_set(values["pairs"], data, output=output, name="pairs", split=values["split"])
-        tests = {"pairs": pairs}
-    elif "star" in values:
+        tests = read_tests(asked.test, data, output=output)
+        return _Kept(judge=asked.judge, tests=tests, seed=asked.seed)
+    if recipe == "judge":
+        asked = from_json(JudgeFileConfig, values)
+        data = DataConfig(train="", layout=asked.layout, skip_bad=asked.skip_bad)
+        pairs = read_set(asked.pairs, data, output=output, name="pairs", split=asked.split)
+        return _Kept(judge=asked.judge, tests={"pairs": pairs}, seed=asked.seed)
+    if "star" in values:
         tests = read_sets(from_json(DataConfig, values["data"]), output=output).tests
-    else:
-        raise ConfigError(
-            f"{run}: a run of {recipe!r}, which keeps no reasoning of one judge; name a run of "
-            f"evaluate, judge, or a method that trains a judge to reason"
-        )
-    judge = (
-        from_json(JudgeConfig, values["judge"])
-        if "judge" in values
-        else JudgeConfig(model=str(run))
+        return _Kept(judge=JudgeConfig(model=str(run)), tests=tests, seed=values["seed"])
+    raise ConfigError(
+        f"{run}: a run of {recipe!r}, which keeps no reasoning of one judge; name a run of "
+        f"evaluate, judge, or a method that trains a judge to reason"
     )
-    return _Kept(judge=judge, tests=tests, seed=values["seed"])
 
 
 def _reread_tests(kept: _Kept, config: FaithfulnessConfig, *, run: Path) -> None:
