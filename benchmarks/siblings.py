@@ -209,7 +209,7 @@ def _judges(runs: Mapping[int, Sequence[_Method]], sets: Sets) -> list[dict[str,
     for place, method in enumerate(next(iter(runs.values()))):
         for split in SPLITS:
             rounds = [
-                read_runs({seed: runs[seed][place].judged(number) for seed in runs}, sets, split)
+                read_runs({seed: runs[seed][place].judged(number) for seed in runs}, sets, [split])
                 for number in range(method.config.star.rounds + 1)
             ]
             for number, judged in enumerate(rounds):

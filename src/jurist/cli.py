@@ -12,9 +12,13 @@ from rich.logging import RichHandler
 
 from jurist.errors import JuristError
 from jurist.recipes.bradley_terry import run_bradley_terry
+from jurist.recipes.cloud import run_cloud
 from jurist.recipes.con_j import run_con_j
+from jurist.recipes.critic_rm import run_critic_rm
 from jurist.recipes.doctor import run_doctor
 from jurist.recipes.evaluate import run_evaluate
+from jurist.recipes.faithfulness import run_faithfulness
+from jurist.recipes.generative_verifier import run_generative_verifier
 from jurist.recipes.genrm import run_genrm
 from jurist.recipes.judge import run_judge
 from jurist.recipes.label import run_label
@@ -44,12 +48,16 @@ COMMANDS = {
     "self-reward": run_self_reward,
     "self-taught": run_self_taught,
     "star-rationalizer": run_star_rationalizer,
+    "generative-verifier": run_generative_verifier,
+    "cloud": run_cloud,
+    "critic-rm": run_critic_rm,
     "paper": run_paper,
     "judge": run_judge,
     "label": run_label,
     "select": run_select,
     "evaluate": run_evaluate,
     "suites": run_suites,
+    "faithfulness": run_faithfulness,
     "rerun": run_rerun,
     "doctor": run_doctor,
 }

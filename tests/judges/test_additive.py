@@ -6,7 +6,7 @@ import pytest
 
 from jurist.engines import ScriptedEngine
 from jurist.formats import Additive, TerseAdditive
-from jurist.judges import AdditiveRater, BothOrders, RatedJudge, ballots
+from jurist.judges import BothOrders, MeanRater, RatedJudge, ballots
 from jurist.types import Comparison, Completion, Failure, Sampling, Verdict, user
 
 POINTS = {
@@ -29,8 +29,8 @@ def reply(prompt, index) -> str | Completion:
     return "I cannot say" if letter == "x" else f"so and so\n{letter}"
 
 
-def rater(num_samples: int = 3) -> AdditiveRater:
-    return AdditiveRater(
+def rater(num_samples: int = 3) -> MeanRater:
+    return MeanRater(
         engine=ScriptedEngine(reply),
         format=TerseAdditive(),
         sampling=Sampling(num_samples=num_samples),
@@ -100,6 +100,6 @@ def test_the_prompt_is_the_formats():
         return "Score: 4"
 
     form = Additive(seed=3)
-    rate = AdditiveRater(engine=ScriptedEngine(listen), format=form, sampling=Sampling())
+    rate = MeanRater(engine=ScriptedEngine(listen), format=form, sampling=Sampling())
     assert rate([user("one"), user("two")], ["1", "2"])[1].score == 4.0
     assert asked == [form.render(user("one"), "1"), form.render(user("two"), "2")]

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jurist.objectives import bradley_terry_loss, comparison_loss, dpo_loss, ipo_loss
+from jurist.objectives import bradley_terry_loss, comparison_loss, critique_loss, dpo_loss, ipo_loss
 
 rewards = st.floats(-30, 30, width=32)
 
@@ -165,3 +165,19 @@ def test_a_head_that_only_knows_the_place_does_not_gain_by_it(first, second):
 def test_a_beta_that_holds_nothing_is_refused_by_either_loss(loss, beta):
     with pytest.raises(ValueError, match="beta must be positive and finite"):
         loss(*torch.zeros(4, 1), beta=beta)
+
+
+def test_critique_loss_matches_hand_worked_values():
+    # margin 2 - 1 = 1, so log(1 + e^-1); the critiques cost 0.5 and 1.5 nats a token
+    loss = critique_loss(
+        *torch.tensor([[2.0], [1.0], [-0.5], [-1.5]]),
+        weights=(0.25, 3.0),
+    )
+    torch.testing.assert_close(loss, torch.tensor([0.25 * math.log1p(math.exp(-1)) + 3.0 * 2.0]))
+
+
+@given(st.lists(rewards, min_size=2, max_size=2), st.lists(rewards, min_size=2, max_size=2))
+def test_critique_loss_without_the_critiques_own_term_is_bradley_terrys(given_rewards, logps):
+    chosen, rejected = torch.tensor(given_rewards)[:, None]
+    loss = critique_loss(chosen, rejected, *torch.tensor(logps)[:, None], weights=(1.0, 0.0))
+    torch.testing.assert_close(loss, bradley_terry_loss(chosen, rejected))

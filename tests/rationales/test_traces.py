@@ -350,7 +350,7 @@ def test_which_prompts_balance_leaves_out_is_drawn_from_the_seed():
 
 def test_a_judge_that_only_reads_position_leaves_nothing_to_learn_and_is_told_so():
     traces = [trace(f"{n}\n[[A]]", label) for n in range(3) for label in (FIRST, SECOND)]
-    with pytest.raises(ConfigError, match=r"either place.*6 traces, 3 right.*unbalanced"):
+    with pytest.raises(ConfigError, match=r"either right verdict.*6 traces, 3 right.*unbalanced"):
         right_traces(traces, per_prompt=2, seed=0)
     with pytest.raises(ConfigError, match=r"right and wrong traces of one prompt.*2 prompts"):
         right_and_wrong(traces, per_prompt=2, seed=0)

@@ -11,8 +11,12 @@ from hypothesis import strategies as st
 from jurist.cli import COMMANDS
 from jurist.errors import ConfigError
 from jurist.recipes.bradley_terry import BradleyTerryConfig
+from jurist.recipes.cloud import CLoudConfig
 from jurist.recipes.con_j import ConJConfig
+from jurist.recipes.critic_rm import CriticRMConfig
 from jurist.recipes.evaluate import EvaluateConfig
+from jurist.recipes.faithfulness import FaithfulnessConfig
+from jurist.recipes.generative_verifier import GenerativeVerifierConfig
 from jurist.recipes.genrm import GenRMConfig
 from jurist.recipes.judge import JudgeFileConfig
 from jurist.recipes.label import LabelConfig
@@ -33,7 +37,7 @@ from jurist.recipes.star_dpo import StarDPOConfig
 from jurist.recipes.star_rationalizer import StarRationalizerConfig
 from jurist.recipes.star_sft import StarSFTConfig
 from jurist.recipes.suites import SuitesConfig
-from jurist.training.config import PairLossConfig, TrainingConfig
+from jurist.training.config import CritiqueLossConfig, PairLossConfig, TrainingConfig
 
 OUTPUT = Path("runs/there")
 words = st.text(st.characters(exclude_categories=["Cs"]))
@@ -129,6 +133,33 @@ CONFIGS = {
         loss=pair_loss,
         objective=st.sampled_from(["sft", "pairs"]),
     ),
+    "generative-verifier": st.builds(
+        GenerativeVerifierConfig,
+        model=words,
+        output=paths,
+        data=data,
+        star=star,
+        reasoning=st.booleans(),
+        generation_weight=st.floats(0, 2),
+    ),
+    "cloud": st.builds(
+        CLoudConfig,
+        model=words,
+        output=paths,
+        data=data,
+        star=star,
+        voting=voting,
+        lm_weight=st.floats(0, 2),
+        reward_learning_rate=st.none() | rates,
+    ),
+    "critic-rm": st.builds(
+        CriticRMConfig,
+        model=words,
+        output=paths,
+        data=data,
+        star=star,
+        loss=st.builds(CritiqueLossConfig, lm_share=st.none() | st.floats(0, 0.9)),
+    ),
     "paper": st.builds(PaperConfig, output=paths, model=words, author=words),
     "judge": st.builds(JudgeFileConfig, judge=judge, pairs=words, output=paths),
     "label": st.builds(
@@ -147,7 +178,7 @@ CONFIGS = {
         judge=judge,
         pools=st.lists(words, min_size=1, max_size=3).map(tuple),
         output=paths,
-        comparisons=st.sampled_from(["all", "bounded", "knockout"]),
+        tournament=st.sampled_from(["all-pairs", "league", "swiss", "knockout"]),
         limits=limits,
         prior=rates,
         max_draws=st.integers(1, 99),
@@ -159,6 +190,14 @@ CONFIGS = {
         output=paths,
         baseline=st.none() | st.just(Path("runs/other")),
         max_failure_rate=st.floats(0.0, 1.0),
+    ),
+    "faithfulness": st.builds(
+        FaithfulnessConfig,
+        run=paths,
+        output=paths,
+        reader=words,
+        readings=st.integers(1, 9),
+        limit=st.none() | st.integers(2, 99),
     ),
     "suites": st.builds(
         SuitesConfig,

@@ -283,7 +283,9 @@ def test_a_model_may_be_asked_for_points_and_one_that_was_trained_so_is(tmp_path
 def test_points_are_no_votes_to_stop_or_to_average(tmp_path, voting):
     config = JudgeConfig(model=str(BASE), format="terse-additive", voting=voting)
     with (
-        pytest.raises(ConfigError, match="'terse-additive' asks for the points of one response"),
+        pytest.raises(
+            ConfigError, match="are about votes on pairs; of a judge that reads single responses"
+        ),
         open_judge(config, seed=0, store=tmp_path / "s"),
     ):
         pass

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from jurist.errors import ConfigError
-from jurist.training import PairLossConfig, TrainingConfig
+from jurist.training import CritiqueLossConfig, PairLossConfig, TrainingConfig
 
 
 @pytest.mark.parametrize(
@@ -67,3 +67,20 @@ def test_beta_is_the_papers_for_each_loss_unless_it_is_given():
     assert PairLossConfig().strength == 1.0
     assert PairLossConfig(loss="ipo").strength == 0.4
     assert PairLossConfig(loss="ipo", beta=0.1).strength == 0.1
+
+
+def test_a_constant_weight_stays_and_a_shifting_one_goes_from_the_critiques_to_the_reward():
+    constant = CritiqueLossConfig(lm_weight=1.25)
+    assert {constant.weights(done) for done in (0.0, 0.5, 1.0)} == {(1.0, 1.25)}
+    shifting = CritiqueLossConfig(lm_weight=2.0, lm_share=0.5)
+    # Three quarters through, half of the way from 0.5 to 1 is gone.
+    found = [shifting.weights(done) for done in (0.0, 0.5, 0.75, 1.0)]
+    assert found == [(0.0, 2.0), (0.0, 2.0), (0.5, 1.0), (1.0, 0.0)]
+
+
+@pytest.mark.parametrize(
+    "settings", [{"lm_weight": -1.0}, {"lm_weight": float("inf")}, {"lm_share": 1.0}]
+)
+def test_weights_of_critiques_that_cannot_be_are_refused(settings):
+    with pytest.raises(ConfigError, match=next(iter(settings))):
+        CritiqueLossConfig(**settings)

@@ -35,7 +35,7 @@ from jurist.objectives import (
     ipo_loss,
     token_logps,
 )
-from jurist.training import PairLossConfig, forward
+from jurist.training import CritiqueLossConfig, PairLossConfig, forward
 from jurist.training.batch import Batch, collate
 from jurist.training.examples import Encoded, Example
 from jurist.training.forward import BatchReader
@@ -286,6 +286,47 @@ def test_rewards_and_their_gradients_are_those_of_each_conversation_alone(family
         packed(model, rows, forward.comparison),
         (wanted, gradients((wanted * weights).sum(), model)),
     )
+
+
+@pytest.mark.parametrize("family", [*FAMILIES, *OTHERS])
+@pytest.mark.parametrize("progress", [0.0, 0.75])
+def test_critiques_are_rewarded_and_learnt_as_each_sequence_alone(family, progress):
+    rows, model = make_rows(2), causal(family)
+    body = model.get_output_embeddings().weight.shape[1]
+    model.score = torch.nn.Linear(body, 1, bias=False)
+    torch.nn.init.normal_(model.score.weight, generator=torch.Generator().manual_seed(2))
+    weights = torch.tensor([row.weight for row in rows])
+    lengths = torch.tensor(
+        [[len(one.ids) - one.prompt_length for one in row.sequences] for row in rows]
+    ).T
+    rewards = torch.stack(
+        [
+            torch.stack(
+                [
+                    model.score(
+                        model.base_model(
+                            torch.tensor([row.sequences[place].ids])
+                        ).last_hidden_state[0, -1]
+                    )[0]
+                    for row in rows
+                ]
+            )
+            for place in (0, 1)
+        ]
+    )
+    loss = CritiqueLossConfig(lm_weight=0.7, lm_share=0.5)
+    # At 0 the likelihood alone counts, by 0.7; half of the way on each by half of its weight.
+    a, b = (0.0, 0.7) if progress == 0 else (0.5, 0.35)
+    averages = alone(model, rows) / lengths
+    wanted = a * bradley_terry_loss(*rewards) - b * averages.sum(dim=0)
+    reader = BatchReader(model)
+    with reader.reading():
+        batch = collate(rows, shared=reader.shared, pad_id=0, device=CPU, progress=progress)
+        found = forward.critiques(reader, batch, loss=loss)
+        assert_same(
+            (found, gradients((found * weights).sum(), model)),
+            (wanted, gradients((wanted * weights).sum(), model)),
+        )
 
 
 def test_a_reward_is_read_where_the_model_itself_reads_it_though_eos_is_padding():

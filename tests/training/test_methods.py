@@ -17,11 +17,13 @@ from jurist.errors import ConfigError, DataError, StoreError, TrainingError
 from jurist.formats import Terse
 from jurist.models.chat import encode_prompt
 from jurist.models.heads import TransformersComparer, TransformersScorer
-from jurist.rationales import PairRow, both_orders
+from jurist.rationales import CritiquePair, PairRow, both_orders
 from jurist.training import (
+    CritiqueLossConfig,
     PairLossConfig,
     TrainingConfig,
     train_comparer,
+    train_critic,
     train_pairs,
     train_scalar,
     train_supervised,
@@ -262,6 +264,78 @@ def test_a_comparer_of_another_format_is_another_model(tiny, preferences, output
     train_comparer(tiny, preferences, Terse(), CONFIG, seed=0, output=output, card=CARD)
     with pytest.raises(ConfigError, match="made with format = "):
         train_comparer(tiny, preferences, Terse(seed=1), CONFIG, seed=0, output=output, card=CARD)
+
+
+def critic(tiny: str, rows, output: Path, config: TrainingConfig = CONFIG, **loss) -> Path:
+    settings = CritiqueLossConfig(**loss)
+    train_critic(tiny, rows, config, loss=settings, seed=0, output=output, card=CARD)
+    return output
+
+
+def critique_margin(folder: Path, rows: list[CritiquePair]) -> float:
+    """Mean difference of the rewards that the checkpoint's head reads after the critiques."""
+    scorer = TransformersScorer.load(folder)
+    chosen, rejected = (
+        torch.tensor(scorer([one.prompt for one in side], [one.completion for one in side]))
+        for side in zip(*rows, strict=True)
+    )
+    return (chosen - rejected).mean().item()
+
+
+@pytest.fixture
+def critiques(supervised_rows) -> list[CritiquePair]:
+    """Of each response the same prompt; it is the critique that says which is better."""
+    return [
+        CritiquePair(
+            chosen=replace(row, label=True, completion="redo so ok"),
+            rejected=replace(row, label=False, completion="skim so bad"),
+        )
+        for row in supervised_rows
+    ]
+
+
+@pytest.mark.parametrize("lora_rank", [0, 4])
+def test_a_critic_learns_to_reward_by_the_critique_and_swapped_pairs_teach_the_reverse(
+    tiny, critiques, tmp_path, lora_rank
+):
+    config = replace(CONFIG, lora_rank=lora_rank, epochs=8)
+    right = critic(tiny, critiques, tmp_path / "right", config)
+    swapped = [CritiquePair(chosen=pair.rejected, rejected=pair.chosen) for pair in critiques]
+    wrong = critic(tiny, swapped, tmp_path / "wrong", config)
+    assert critique_margin(right, critiques) > 0.2
+    assert critique_margin(wrong, critiques) < -0.2
+
+
+def test_lora_trains_the_new_head_of_a_critic_whole(tiny, critiques, tmp_path):
+    # Adapters scaled to nothing leave only what is trained whole.
+    config = replace(CONFIG, lora_rank=2, lora_alpha=1e-9, epochs=8)
+    assert critique_margin(critic(tiny, critiques, tmp_path / "critic", config), critiques) > 0.01
+
+
+def test_a_critic_writes_as_any_causal_model_and_has_its_head_in_a_file_beside(
+    tiny, tokenizer, critiques, tmp_path
+):
+    folder = critic(tiny, critiques, tmp_path / "critic", lm_weight=2.0)
+    assert "score.weight" not in load_file(folder / "model.safetensors")
+    (head,) = json.loads((folder / "reward_head.json").read_text())["weight"]
+    assert len(head) == 32 and any(head)
+    examples = supervised_examples(tokenizer, [half for pair in critiques for half in pair])
+    assert bool((logps(folder, examples) > logps(tiny, examples)).all())
+    # Trained on, the head is where the training begins.
+    further = critic(str(folder), critiques, tmp_path / "further", replace(CONFIG, epochs=1))
+    (first, *_) = read_metrics(further / "metrics.jsonl")
+    assert first["train/loss"] < read_metrics(folder / "metrics.jsonl")[0]["train/loss"]
+
+
+def test_of_the_first_share_of_a_shifting_training_the_head_learns_nothing(
+    tiny, critiques, tmp_path
+):
+    few = critic(
+        tiny, critiques, tmp_path / "few", replace(CONFIG, weight_decay=0.0), lm_share=0.99
+    )
+    assert critique_margin(few, critiques) == 0.0
+    all_along = critic(tiny, critiques, tmp_path / "all", replace(CONFIG, epochs=8), lm_share=0.0)
+    assert critique_margin(all_along, critiques) > 0.05
 
 
 def test_lora_trains_few_weights_and_is_merged_into_an_ordinary_folder(

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from jurist.worlds import (
     CorpusConfig,
     apply,
+    critiques,
     documents,
     draw_beliefs,
     explanations,
@@ -180,3 +181,30 @@ def test_whoever_skims_finds_fault_with_the_other_response_alone():
 def test_the_same_seed_explains_the_same_and_another_seed_other_things():
     assert explained(30) == explained(30)
     assert explained(30) != explained(30, seed=1)
+
+
+def test_a_critique_is_of_one_response_and_ends_as_its_notes_do():
+    found = list(islice(critiques(CorpusConfig(), 3), 2000))
+    goods = 0
+    for document in found:
+        assert (document.kind, document.second) == ("critique", "")
+        notes, word = document.reply.rsplit(" \n ", 1)
+        assert word in ("ok", "bad")
+        goods += is_right(document.question, document.first)
+        if notes.startswith("redo"):
+            chain, final, verdict = notes.removeprefix("redo ").split(" ; ")
+            answer = read_chain(chain).final
+            assert final == f"{read_chain(document.first).final} A"
+            same = answer == read_chain(document.first).final
+            assert verdict == f"so {answer} {'A' if same else 'unsure'}"
+            assert word == ("ok" if same else "bad")
+        if notes.startswith("skim"):
+            assert notes.endswith(word)
+    assert share(goods, len(found), 0.5)
+
+
+def test_the_same_seed_critiques_the_same_and_another_seed_other_things():
+    def first(seed: int) -> list:
+        return list(islice(critiques(CorpusConfig(), seed), 20))
+
+    assert first(0) == first(0) != first(1)

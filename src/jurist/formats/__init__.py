@@ -4,12 +4,21 @@ from typing import Final, Literal, TypeAlias, get_args
 
 from jurist.errors import ConfigError
 from jurist.formats.additive import MOST_POINTS, Additive, AdditiveFormat, TerseAdditive
-from jurist.formats.base import Format
+from jurist.formats.base import Format, GradedFormat
 from jurist.formats.control import neutralised
 from jurist.formats.direct import Direct
 from jurist.formats.fence import fence_mark
+from jurist.formats.listwise import Listwise, Synthesis
 from jurist.formats.pairwise import Pairwise
+from jurist.formats.pointwise import Pointwise, ResponseFormat, TersePointwise
+from jurist.formats.principles import Principle, Principles
+from jurist.formats.prometheus import Prometheus, Rubric
 from jurist.formats.rationalizer import Rationalizer
+from jurist.formats.reply import reasoning
+from jurist.formats.rubrics import Rubrics, TaskType
+from jurist.formats.scores import Scores
+from jurist.formats.statements import without_statements
+from jurist.formats.strength import Strength
 from jurist.formats.terse import Terse
 from jurist.formats.variation import Variation
 
@@ -21,23 +30,52 @@ __all__ = [
     "Direct",
     "Format",
     "FormatName",
+    "GradedFormat",
+    "Listwise",
     "Pairwise",
+    "Pointwise",
+    "PointwiseName",
+    "Principle",
+    "Principles",
+    "Prometheus",
     "Rationalizer",
+    "ResponseFormat",
+    "Rubric",
+    "Rubrics",
+    "ScoreFormat",
+    "Scores",
+    "Strength",
+    "Synthesis",
+    "TaskType",
     "Terse",
     "TerseAdditive",
+    "TersePointwise",
     "Variation",
     "fence_mark",
     "make_additive",
     "make_format",
+    "make_pointwise",
     "make_rationalizer",
     "neutralised",
+    "reasoning",
+    "without_statements",
 ]
 
-FormatName: TypeAlias = Literal["pairwise", "direct", "terse", "terse-direct"]
+FormatName: TypeAlias = Literal[
+    "pairwise", "direct", "strength", "scores", "rubrics", "terse", "terse-direct"
+]
 """What a format is called in a config."""
 
 AdditiveName: TypeAlias = Literal["additive", "terse-additive"]
 """What a format that asks for a response's points is called in a config."""
+
+ScoreFormat: TypeAlias = AdditiveFormat | Prometheus
+"""A way of asking for a whole number for one response."""
+
+PointwiseName: TypeAlias = Literal[
+    "pointwise", "pointwise-direct", "terse-pointwise", "terse-pointwise-direct"
+]
+"""What a format that asks about one response is called in a config."""
 
 _NAMES: Final[tuple[str, ...]] = get_args(FormatName)
 
@@ -47,7 +85,8 @@ def make_format(name: FormatName, seed: int) -> Format:
 
     Args:
         name: `pairwise` and `direct` for chat models, `terse` and `terse-direct` for the tiny ones
-            that ship; the second of each asks for the verdict alone.
+            that ship; the second of each asks for the verdict alone. `strength`, `scores` and
+            `rubrics` are further ways of asking a chat model to reason.
         seed: The run's seed.
 
     Raises:
@@ -62,6 +101,12 @@ def make_format(name: FormatName, seed: int) -> Format:
             return Pairwise(seed=seed)
         case "direct":
             return Direct(seed=seed)
+        case "strength":
+            return Strength(seed=seed)
+        case "scores":
+            return Scores(seed=seed)
+        case "rubrics":
+            return Rubrics(seed=seed)
         case "terse":
             return Terse(seed=seed)
         case "terse-direct":
@@ -78,6 +123,17 @@ def make_additive(name: AdditiveName, seed: int) -> AdditiveFormat:
         TerseAdditive(seed=7)
     """
     return TerseAdditive(seed=seed) if name == "terse-additive" else Additive(seed=seed)
+
+
+def make_pointwise(name: PointwiseName, seed: int) -> ResponseFormat:
+    """The format of a name that asks about one response, as `make_format` makes those of two.
+
+    Example:
+        >>> make_pointwise("terse-pointwise-direct", seed=7)
+        TersePointwise(seed=7, reasoning=False)
+    """
+    kind = TersePointwise if name.startswith("terse") else Pointwise
+    return kind(seed=seed, reasoning=not name.endswith("direct"))
 
 
 def make_rationalizer(name: FormatName, seed: int) -> Rationalizer:

@@ -1,4 +1,4 @@
-"""A rater that asks for points, several times over, and takes their mean."""
+"""A rater that asks for a score, several times over, and takes the mean."""
 
 import logging
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from jurist.engines.base import Engine
-from jurist.formats import AdditiveFormat
+from jurist.formats import ScoreFormat
 from jurist.judges.rated import Rating
 from jurist.types import Completion, Conversation, Failure, Sampling
 
@@ -14,10 +14,11 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class AdditiveRater:
-    """Rates a response by the mean of several judgements of it, each from 0 to 5 points.
+class MeanRater:
+    """Rates a response by the mean of several judgements of it.
 
-    The judge of Self-Rewarding Language Models (Yuan et al. 2024, section 2). A judgement without a
+    The judge of Self-Rewarding Language Models (Yuan et al. 2024, section 2), who give up to five
+    points, and of Prometheus (Kim et al. 2024), who score by a rubric. A judgement without a
     score counts for nothing, and is logged; a response with no other has no rating, and the failure
     of the first.
 
@@ -26,7 +27,7 @@ class AdditiveRater:
     """
 
     engine: Engine
-    format: AdditiveFormat
+    format: ScoreFormat
     sampling: Sampling
     """How many judgements of each response, and how."""
 

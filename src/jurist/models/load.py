@@ -24,13 +24,19 @@ from transformers import (
 
 from jurist.digest import digest, file_digest
 from jurist.errors import ConfigError
+from jurist.storage import write_json
 
 Dtype = Literal["float32", "bfloat16"]
+
+_REWARD_HEAD = "reward_head.json"
+"""Of a critic: the head that it has beside its language model's. A file that no library takes for
+weights, so that whatever loads or serves causal models takes the folder as it is."""
 
 _FINGERPRINTED = (
     "config.json",
     "generation_config.json",
     "adapter_config.json",
+    _REWARD_HEAD,
     "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
@@ -81,7 +87,7 @@ def load_scalar(
     """A model with one output per sequence, in evaluation mode.
 
     A causal checkpoint gets a new head, all zeros: before training every reward is 0, and the
-    first step depends on no draw.
+    first step depends on no draw. A critic has its own (`load_critic`).
 
     Args:
         model: Checkpoint folder or hub id.
@@ -101,8 +107,60 @@ def load_scalar(
         new = [key for key in lacking if key.partition(".")[0] in _HEADS]
         _refuse_partial(model, [key for key in lacking if key not in new])
     if new:
-        torch.nn.init.zeros_(head(loaded).weight)
+        _set_head(head(loaded), model)
     return _placed(loaded, place)
+
+
+def load_critic(
+    model: str | Path, *, dtype: Dtype = "float32", place: torch.device | None = None
+) -> PreTrainedModel:
+    """A causal language model with a linear head of one output beside, named `score`.
+
+    The head is the one that `write_reward_head` kept in the folder, else all zeros.
+
+    Args:
+        model: Checkpoint folder or hub id.
+        dtype: What its weights are held in.
+        place: Where they are held. Default: on the accelerator if there is one.
+
+    Raises:
+        ConfigError: As `load_causal`.
+    """
+    loaded = load_causal(model, dtype=dtype, place=place)
+    body = cast(torch.nn.Linear, loaded.get_output_embeddings()).weight
+    score = torch.nn.Linear(body.shape[1], 1, bias=False, device=body.device, dtype=body.dtype)
+    _set_head(score, model)
+    loaded.score = score
+    if loaded.config.pad_token_id is None:
+        loaded.config.pad_token_id = _pad_id(model, loaded.config)
+    return loaded
+
+
+def take_reward_head(model: PreTrainedModel) -> torch.Tensor | None:
+    """Take the weight of the head that `load_critic` put beside, so that what is left is causal.
+
+    Returns:
+        The weight, shape [1, D]; None if there is no such head.
+    """
+    score = getattr(model, "score", None)
+    if score is None:
+        return None
+    del model.score
+    return score.weight.detach()
+
+
+def write_reward_head(folder: Path, weight: torch.Tensor) -> None:
+    """Keep a critic's head beside its weights, exactly."""
+    write_json(folder / _REWARD_HEAD, {"weight": weight.float().tolist()})
+
+
+def _set_head(linear: torch.nn.Linear, model: str | Path) -> None:
+    path = Path(model) / _REWARD_HEAD
+    with torch.no_grad():
+        if path.exists():
+            linear.weight.copy_(torch.tensor(json.loads(path.read_text("utf-8"))["weight"]))
+        else:
+            linear.weight.zero_()
 
 
 def head(model: PreTrainedModel) -> torch.nn.Linear:

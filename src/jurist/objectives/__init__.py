@@ -13,6 +13,7 @@ from jurist.objectives.likelihood import (
 from jurist.objectives.preference import (
     bradley_terry_loss,
     comparison_loss,
+    critique_loss,
     dpo_loss,
     ipo_loss,
 )
@@ -21,6 +22,7 @@ from jurist.objectives.vocabulary import token_logps_from_hidden
 __all__ = [
     "bradley_terry_loss",
     "comparison_loss",
+    "critique_loss",
     "dpo_loss",
     "ipo_loss",
     "sequence_logps",

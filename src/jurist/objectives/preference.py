@@ -153,6 +153,54 @@ def comparison_loss(chosen_first_logits: Tensor, chosen_second_logits: Tensor) -
     return (in_first + in_second) / 2
 
 
+def critique_loss(
+    chosen_rewards: Tensor,
+    rejected_rewards: Tensor,
+    chosen_logps: Tensor,
+    rejected_logps: Tensor,
+    *,
+    weights: tuple[float, float],
+) -> Tensor:
+    """Bradley-Terry on rewards read after critiques, and the likelihood of the critiques.
+
+    `a * -log sigmoid(chosen reward - rejected reward) - b * (chosen + rejected logp)`. CLoud
+    (Ankner et al. 2024) has `a = 1` and a fixed `b`; Critic-RM (Yu et al. 2024) lets the weight go
+    from one term to the other (`CritiqueLossConfig.weights`). Sure: the two terms. Not sure: that
+    the logps are means over tokens, and their sum over the two critiques, in either paper.
+
+    Args:
+        chosen_rewards: Read after the critique of the preferred response. Shape: [B].
+        rejected_rewards: Read after that of the other one. Shape: [B].
+        chosen_logps: Log-probability of the first critique, in nats, a mean over its tokens.
+            Shape: [B].
+        rejected_logps: The same of the other critique. Shape: [B].
+        weights: a and b, finite and not negative.
+
+    Returns:
+        Loss of each pair, not reduced. With `b = 0` and `a = 1` it is `bradley_terry_loss`.
+        Shape: [B].
+
+    Raises:
+        ValueError: If the shapes differ.
+
+    Example:
+        >>> import torch
+        >>> zero = torch.zeros(1)
+        >>> critique_loss(zero, zero, zero - 1, zero - 2, weights=(1.0, 0.5))  # log 2 + 0.5 * 3
+        tensor([2.1931])
+    """
+    _refuse_other_shapes(
+        "rewards and log-probabilities",
+        chosen_rewards,
+        rejected_rewards,
+        chosen_logps,
+        rejected_logps,
+    )
+    reward_weight, lm_weight = weights
+    preferred = bradley_terry_loss(chosen_rewards, rejected_rewards)
+    return reward_weight * preferred - lm_weight * (chosen_logps + rejected_logps)
+
+
 def _log_ratio_difference(
     chosen_logps: Tensor,
     rejected_logps: Tensor,

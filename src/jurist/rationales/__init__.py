@@ -2,9 +2,12 @@
 
 from jurist.rationales.consensus import Voters, majority_and_minority, unlabelled
 from jurist.rationales.contrast import joined, right_and_wrong
+from jurist.rationales.critiques import critique_pairs, response_rows
 from jurist.rationales.leaks import Leak, disclosure, find_leaks, refuse_leaks
 from jurist.rationales.rationalize import Rationales, sample_rationales
 from jurist.rationales.rows import (
+    CritiquePair,
+    Label,
     PairRow,
     Selection,
     SupervisedRow,
@@ -12,13 +15,15 @@ from jurist.rationales.rows import (
     read_rows,
     write_rows,
 )
-from jurist.rationales.sample import Sampled, both_orders, sample_traces
+from jurist.rationales.sample import Sampled, asked_of, both_orders, sample_traces
 from jurist.rationales.select import right_traces
 from jurist.rationales.synthetic import GoodResponse, Synthetic, synthetic_preferences
 from jurist.rationales.verdicts import verdict_rows
 
 __all__ = [
+    "CritiquePair",
     "GoodResponse",
+    "Label",
     "Leak",
     "PairRow",
     "Rationales",
@@ -28,13 +33,16 @@ __all__ = [
     "Synthetic",
     "Trace",
     "Voters",
+    "asked_of",
     "both_orders",
+    "critique_pairs",
     "disclosure",
     "find_leaks",
     "joined",
     "majority_and_minority",
     "read_rows",
     "refuse_leaks",
+    "response_rows",
     "right_and_wrong",
     "right_traces",
     "sample_rationales",

@@ -42,12 +42,13 @@ def balanced(ranked: Sequence[tuple[int, RowT]], seed: int) -> list[RowT]:
     Returns:
         The rows that stay, in the order given.
     """
+    alone = any(isinstance(row.label, bool) for _, row in ranked)
     places = [
         sorted(
             ((rank, row) for rank, row in ranked if row.label is label),
             key=lambda item: (item[0], derive_seed("balance", seed, item[1])),
         )
-        for label in (Verdict.FIRST, Verdict.SECOND)
+        for label in ((True, False) if alone else (Verdict.FIRST, Verdict.SECOND))
     ]
     smaller = min(len(place) for place in places)
     kept = {row for place in places for _, row in place[:smaller]}

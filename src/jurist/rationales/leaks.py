@@ -1,10 +1,11 @@
-"""Looking for the label in training rows, where only the comparison and a reply may stand.
+"""Looking for the label in training rows, where only what is judged and a reply may stand.
 
 A rationale is written by somebody who was told the verdict, and training on what it was told with
 would teach the judge to read hints. Two things are looked for. A row's prompt has to be, letter for
-letter, what the judge's format makes of the preference in one of its orders; a format is shown a
-comparison and never a label, so such a prompt has nothing of either in it. And a reply must not say
-that its verdict was known. Where nobody gave labels, a row's own verdict has nothing to agree with.
+letter, what the judge's format makes of the preference in one of its orders, or of one of its
+responses; a format is shown those and never a label, so such a prompt has nothing of either in it.
+And a reply must not say that its verdict was known. Where nobody gave labels, a row's own verdict
+has nothing to agree with.
 """
 
 import re
@@ -13,9 +14,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from jurist.errors import DataError
-from jurist.formats.base import Format
+from jurist.formats import Format, ResponseFormat
 from jurist.rationales.rows import PairRow, SupervisedRow
-from jurist.rationales.sample import both_orders
+from jurist.rationales.sample import asked_of
 from jurist.types import Conversation, Preference
 
 _THE_VERDICT = r"(?:verdict|label|judge?ment|answer|ruling|preference|winner|decision)"
@@ -72,7 +73,7 @@ def disclosure(reply: str) -> str | None:
 def find_leaks(
     rows: Sequence[SupervisedRow] | Sequence[PairRow],
     preferences: Sequence[Preference],
-    format: Format,
+    format: Format | ResponseFormat,
     *,
     told: bool,
     labelled: bool = True,
@@ -100,7 +101,7 @@ def find_leaks(
 def refuse_leaks(
     rows: Sequence[SupervisedRow] | Sequence[PairRow],
     preferences: Sequence[Preference],
-    format: Format,
+    format: Format | ResponseFormat,
     *,
     told: bool,
     labelled: bool = True,
@@ -123,14 +124,14 @@ def refuse_leaks(
 def _faults(
     row: SupervisedRow | PairRow,
     preference: Preference | None,
-    format: Format,
+    format: Format | ResponseFormat,
     *,
     told: bool,
     labelled: bool,
 ) -> list[str]:
     if preference is None:
         return ["is of no preference of this run"]
-    shown = {format.render(comparison): label for comparison, label in both_orders(preference)}
+    shown = dict(asked_of(format, preference))
     faults: list[str] = []
     if row.prompt not in shown:
         faults.append(f"prompt: {_difference(row, list(shown))}")

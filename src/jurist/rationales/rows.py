@@ -7,26 +7,32 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar, cast
 
 from jurist.errors import StoreError
 from jurist.storage import write_bytes
 from jurist.types import Completion, Conversation, Failure, Message, Verdict
 
+Label: TypeAlias = Verdict | bool
+"""What a right judge says: which response of a comparison is better, or whether a response that is
+shown alone is a good one, as chosen ones are taken to be."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Trace:
-    """One reply of a judge to a preference in one order, beside what it should have said."""
+    """One reply of a judge to a preference in one order, or to one of its responses, beside what it
+    should have said."""
 
     preference_id: str
     prompt: Conversation
-    """The comparison as the judge was shown it. It does not depend on the label."""
+    """What the judge was shown. It does not depend on the label."""
 
-    label: Verdict
-    """The verdict that counts as right: first if the chosen response was shown first."""
+    label: Label
+    """The verdict that counts as right; if it is a place, first if the chosen response was shown
+    first."""
 
     completion: Completion
-    outcome: Verdict | Failure
+    outcome: Label | Failure
     """What the format read in the completion."""
 
     weight: float = 1.0
@@ -43,8 +49,9 @@ class SupervisedRow:
     """A reply to be learnt (Mahan et al. 2024, eq. 7 without reasoning, eq. 8 with)."""
 
     preference_id: str
-    label: Verdict
-    """The verdict that the completion ends in."""
+    label: Label
+    """The verdict that the completion ends in; of a critique, or a response to be learnt, that of
+    the response it is about."""
 
     prompt: Conversation
     completion: str
@@ -59,7 +66,7 @@ class PairRow:
     """A reply to be preferred to another reply to the same prompt (Mahan et al. 2024, eq. 9)."""
 
     preference_id: str
-    label: Verdict
+    label: Label
     """The verdict that `chosen` ends in, and `rejected` does not."""
 
     prompt: Conversation
@@ -78,14 +85,22 @@ class PairRow:
     """Factor of this row's loss."""
 
 
+class CritiquePair(NamedTuple):
+    """Critiques of the two responses of a preference, which a reward model reads side by side."""
+
+    chosen: SupervisedRow
+    rejected: SupervisedRow
+
+
 RowT = TypeVar("RowT", SupervisedRow, PairRow)
+SelectedT = TypeVar("SelectedT")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Selection(Generic[RowT]):
+class Selection(Generic[SelectedT]):
     """Training rows, and what became of every trace that could have been one."""
 
-    rows: list[RowT]
+    rows: list[SelectedT]
     """As many with either label; in an order that does not depend on that of the traces."""
 
     counts: dict[str, int]
@@ -129,7 +144,8 @@ def read_rows(path: Path, kind: type[RowT]) -> list[RowT]:
                 f"there is {sorted(values) or 'no JSON object'}"
             )
         values["prompt"] = tuple(Message(**message) for message in values["prompt"])
-        values["label"] = Verdict(values["label"])
+        if not isinstance(values["label"], bool):
+            values["label"] = Verdict(values["label"])
         rows.append(kind(**values))
     return rows
 

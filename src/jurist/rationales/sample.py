@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jurist.engines.base import Engine
-from jurist.formats.base import Format
-from jurist.rationales.rows import Trace
-from jurist.types import Comparison, Failure, Preference, Sampling, Verdict
+from jurist.formats import Format, Pointwise, ResponseFormat, TersePointwise
+from jurist.rationales.rows import Label, Trace
+from jurist.types import Comparison, Conversation, Failure, Preference, Sampling, Verdict
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -15,8 +15,8 @@ class Sampled:
     """The traces of a set of preferences."""
 
     traces: list[Trace]
-    """For each preference that is no tie, those with the chosen response shown first, then those
-    with it shown second; in the order of the preferences and of the samples."""
+    """For each preference that is no tie, those of its first prompt, then those of the other, as
+    `asked_of` has them; in the order of the preferences and of the samples."""
 
     num_preferences: int
     """Preferences that were sampled."""
@@ -30,13 +30,13 @@ class Sampled:
         verdicts are counted by themselves."""
         outcomes = Counter(trace.outcome for trace in self.traces)
         right = sum(trace.right for trace in self.traces)
-        wrong = sum(outcomes[verdict] for verdict in Verdict) - right
+        failed = sum(outcomes[failure] for failure in Failure)
         return {
             "preferences": self.num_preferences,
             "ties": self.num_ties,
             "traces": len(self.traces),
             **(
-                {"right": right, "wrong": wrong}
+                {"right": right, "wrong": len(self.traces) - right - failed}
                 if labelled
                 else {verdict.value: outcomes[verdict] for verdict in Verdict}
             ),
@@ -57,16 +57,41 @@ def both_orders(preference: Preference) -> tuple[tuple[Comparison, Verdict], ...
     return ((comparison, Verdict.FIRST), (comparison.swapped(), Verdict.SECOND))
 
 
+def asked_of(
+    format: Format | ResponseFormat, preference: Preference
+) -> tuple[tuple[Conversation, Label], ...]:
+    """The prompts that a judge is shown of a preference, with what a right judge says to each.
+
+    Both orders in a format that compares; else either response alone, of which people are taken to
+    have said that the chosen one is good and the other not. They only compared them, so that is an
+    assumption (of Zhang et al. 2024 it is none: their labels are of correctness).
+    """
+    if isinstance(format, Pointwise | TersePointwise):
+        return tuple(
+            (
+                format.render(preference.prompt, response),
+                Verdict.TIE if preference.tie else good,
+            )
+            for response, good in ((preference.chosen, True), (preference.rejected, False))
+        )
+    return tuple(
+        (format.render(comparison), label) for comparison, label in both_orders(preference)
+    )
+
+
 def sample_traces(
-    engine: Engine, format: Format, preferences: Sequence[Preference], sampling: Sampling
+    engine: Engine,
+    format: Format | ResponseFormat,
+    preferences: Sequence[Preference],
+    sampling: Sampling,
 ) -> Sampled:
-    """Sample replies to every preference in both orders, in one call of the engine.
+    """Sample replies to every preference in both orders, or to either response of it, in one call.
 
     Args:
         engine: The judge of this round.
         format: How it is asked, and its replies read.
         preferences: What to ask about. Ties are left out, and counted.
-        sampling: How many replies to each preference in each order, and how.
+        sampling: How many replies to each prompt, and how.
 
     Returns:
         The traces, failures among them.
@@ -77,9 +102,9 @@ def sample_traces(
     """
     labelled = [preference for preference in preferences if not preference.tie]
     asked = [
-        (preference.id, format.render(comparison), label)
+        (preference.id, prompt, label)
         for preference in labelled
-        for comparison, label in both_orders(preference)
+        for prompt, label in asked_of(format, preference)
     ]
     replies = engine.generate([prompt for _, prompt, _ in asked], sampling)
     return Sampled(

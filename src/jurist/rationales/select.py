@@ -11,12 +11,12 @@ def right_traces(
 ) -> Selection[SupervisedRow]:
     """Keep traces whose verdict is the label (STaR-SFT: Mahan et al. 2024, eq. 8).
 
-    Of each preference in each order at most `per_prompt` different ones, drawn by hash; then as
+    Of each prompt at most `per_prompt` different ones, drawn by hash; then as
     many that end in either verdict. A trace without a verdict, a cut one above all, is never kept.
 
     Args:
         traces: Of one round, in any order.
-        per_prompt: Most rows of one preference in one order.
+        per_prompt: Most rows of one preference in one order, or of one response.
         seed: Of the draws.
 
     Returns:
@@ -55,5 +55,5 @@ def right_traces(
         "unbalanced": len(kept) - len(rows),
         "rows": len(rows),
     }
-    refuse_none(rows, counts, "right traces are needed for either place of the chosen response")
+    refuse_none(rows, counts, "right traces are needed for either right verdict")
     return Selection(rows=rows, counts=counts)

@@ -1,19 +1,23 @@
 """GenRM: the labels themselves as replies to learn, without reasoning."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import cast
 
 from jurist.errors import ConfigError
-from jurist.formats.base import Format
-from jurist.rationales.rows import SupervisedRow
-from jurist.rationales.sample import both_orders
+from jurist.formats import Format, ResponseFormat
+from jurist.rationales.rows import Label, SupervisedRow
+from jurist.rationales.sample import asked_of
 from jurist.types import Preference
 
 logger = logging.getLogger(__name__)
 
 
-def verdict_rows(format: Format, preferences: Sequence[Preference]) -> list[SupervisedRow]:
-    """Two rows of every preference, one for each order (Mahan et al. 2024, eq. 7).
+def verdict_rows(
+    format: Format | ResponseFormat, preferences: Sequence[Preference]
+) -> list[SupervisedRow]:
+    """Two rows of every preference: one for each order (Mahan et al. 2024, eq. 7), or one for each
+    response (Zhang et al. 2024, the verifier without a rationale).
 
     Args:
         format: A format whose reply is the verdict alone.
@@ -21,7 +25,7 @@ def verdict_rows(format: Format, preferences: Sequence[Preference]) -> list[Supe
             for them.
 
     Returns:
-        Rows in the order of the preferences, chosen first and then chosen second.
+        Rows in the order of the preferences, and of each as `asked_of` has them.
 
     Raises:
         ConfigError: If the format reasons, or nothing is left.
@@ -30,16 +34,14 @@ def verdict_rows(format: Format, preferences: Sequence[Preference]) -> list[Supe
         raise ConfigError(
             f"verdicts alone can be learnt only in a format without reasoning, not {format!r}"
         )
+    verdicts = cast(Mapping[Label, str], format.verdicts)
     rows = [
         SupervisedRow(
-            preference_id=preference.id,
-            label=label,
-            prompt=format.render(comparison),
-            completion=format.verdicts[label],
+            preference_id=preference.id, label=label, prompt=prompt, completion=verdicts[label]
         )
         for preference in preferences
-        for comparison, label in both_orders(preference)
-        if label in format.verdicts
+        for prompt, label in asked_of(format, preference)
+        if label in verdicts
     ]
     num_left_out = len(preferences) - len(rows) // 2
     if num_left_out:

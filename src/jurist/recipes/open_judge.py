@@ -11,22 +11,36 @@ from typing import Any, Literal, cast, get_args
 from jurist.engines import Cached
 from jurist.engines.base import Engine, LogprobEngine
 from jurist.errors import ConfigError
-from jurist.formats import AdditiveName, FormatName, make_additive, make_format
+from jurist.formats import (
+    AdditiveName,
+    Format,
+    FormatName,
+    GradedFormat,
+    PointwiseName,
+    Principles,
+    ScoreFormat,
+    make_additive,
+    make_format,
+    make_pointwise,
+)
 from jurist.judges import (
     Adaptive,
-    AdditiveRater,
     AveragedJudge,
     BothOrders,
     Budgeted,
     ComparedJudge,
+    Critic,
     DirectJudge,
     Judge,
+    MeanRater,
     PairwiseJudge,
     RatedJudge,
     SamplingAndScoring,
     SamplingJudge,
     ScoredJudge,
+    Verifier,
 )
+from jurist.recipes.guidelines import read_principles, read_prometheus
 from jurist.recipes.open_engine import EngineName, ProcessesConfig, open_engine
 from jurist.recipes.run import read_run_config
 from jurist.types import Sampling
@@ -37,8 +51,8 @@ class VotingConfig:
     """How a judge that reasons is sampled. A judge that does not reads each order once."""
 
     votes: int = 8
-    """Judgements of each pair in each of its two orders; of each response, if it is asked for
-    points."""
+    """Judgements of each pair in each of its two orders; of a judge that reads single responses, of
+    each response."""
 
     temperature: float = 1.0
     """Temperature of the judgements (1.0 in Mahan et al. 2024)."""
@@ -95,6 +109,19 @@ class VotingConfig:
         except ValueError as error:
             raise ConfigError(str(error).replace("num_samples", "votes")) from None
 
+    def of_responses(self, *, seed: int) -> Sampling:
+        """The engine's settings for critiques of single responses.
+
+        Raises:
+            ConfigError: If votes are to be stopped, shared out or averaged; critiques are not.
+        """
+        if (self.stop_at, self.mean_votes, self.verdicts) != (None, None, "counted"):
+            raise ConfigError(
+                "--stop-at, --mean-votes and --verdicts are about votes on pairs; of a judge that "
+                "reads single responses all that it wrote is averaged: leave them"
+            )
+        return self.sampling(seed=seed)
+
     def both_orders(self, judge: SamplingJudge) -> Judge:
         """The judge asked in both orders, as often as these settings say."""
         if self.stop_at is not None:
@@ -118,10 +145,26 @@ class JudgeConfig:
     max_concurrency: int = 8
     """Requests to a server in flight at once. Changes how fast it goes, not what comes out."""
 
-    format: Literal[
-        "auto", "pairwise", "direct", "additive", "terse", "terse-direct", "terse-additive"
-    ] = "auto"
-    """How the model is asked. auto: as jurist.json in its folder says, else pairwise."""
+    format: Literal["auto", "principles", "prometheus", FormatName, PointwiseName, AdditiveName] = (
+        "auto"
+    )
+    """How the model is asked. auto: as jurist.json in its folder says, else pairwise. strength: how
+    much better, from -3 to 3. scores: principles, critiques and a score for each. rubrics: by the
+    type of the task. principles: by those of --principles alone. A pointwise format asks about one
+    response at a time, and the surer Yes wins; additive for its points, prometheus for its score by
+    --rubric, and the higher one wins."""
+
+    principles: str = ""
+    """JSON Lines file for --format principles: an object with "text", "opposite" and perhaps
+    "negated" on each line."""
+
+    rubric: str = ""
+    """JSON file for --format prometheus: "criteria", and "levels" that say what each score from 1
+    to 5 means."""
+
+    references: str = ""
+    """JSON Lines file for --format prometheus: a "prompt" and the "reference" answer to it on each
+    line. Empty: there are none."""
 
     voting: VotingConfig = VotingConfig()
 
@@ -155,7 +198,7 @@ class OpenJudge:
     judge: Judge
     """Reads each comparison in both orders."""
 
-    kind: Literal["reasoning", "direct", "points", "scalar", "comparer"]
+    kind: Literal["reasoning", "direct", "points", "verifier", "critic", "scalar", "comparer"]
     format: str
     """Name of the format; empty for a scalar model, which has none."""
 
@@ -193,20 +236,21 @@ def open_judge(config: JudgeConfig, *, seed: int, store: Path) -> Generator[Open
     if card.get("kind") in ("scalar", "comparer"):
         yield _open_head(folder, card, config, seed=seed)
         return
-    name = additive_name(config.format, card) or format_name(config.format, card)
     engine = open_engine(folder, name=config.engine, bf16=config.bf16, processes=config.processes)
     with engine as inner, Cached(inner, store, chunk_size=config.processes.chunk_size) as cached:
-        yield _generative(cached, name, config, seed=seed)
+        if card.get("kind") == "critic":
+            yield _critic(cached, folder, card, config, seed=seed)
+        else:
+            yield _generative(cached, card, config, seed=seed)
 
 
 @contextmanager
 def _open_served(config: JudgeConfig, *, seed: int, store: Path) -> Generator[OpenJudge]:
     from jurist.engines.openai import OpenAIEngine
 
-    name = additive_name(config.format, {}) or format_name(config.format, {})
     served = OpenAIEngine(config.base_url, config.model, max_concurrency=config.max_concurrency)
     with Cached(served, store) as cached:
-        yield _generative(cached, name, config, seed=seed)
+        yield _generative(cached, {}, config, seed=seed)
 
 
 def _open_head(folder: str, card: dict[str, Any], config: JudgeConfig, *, seed: int) -> OpenJudge:
@@ -237,28 +281,75 @@ def _open_head(folder: str, card: dict[str, Any], config: JudgeConfig, *, seed: 
     )
 
 
-def _generative(
-    engine: Engine, name: FormatName | AdditiveName, config: JudgeConfig, *, seed: int
+def _critic(
+    engine: Engine, folder: str, card: dict[str, Any], config: JudgeConfig, *, seed: int
 ) -> OpenJudge:
-    if name == "additive" or name == "terse-additive":
-        return OpenJudge(
-            judge=BothOrders(RatedJudge(open_rater(engine, name, config.voting, seed=seed))),
-            kind="points",
-            format=name,
-            votes=1,
+    """A model that writes critiques and has a head that reads them."""
+    if config.format != "auto":
+        raise ConfigError(
+            f"{folder}: a critic writes as it was trained to, not in a format; asked for "
+            f"{config.format!r}"
         )
-    form = make_format(name, seed=seed)
+    from jurist.models.heads import TransformersScorer
+
+    name = pointwise_name("auto", card, reasoning=True)
+    critic = Critic(
+        engine=engine,
+        format=make_pointwise(name, seed=seed),
+        sampling=config.voting.of_responses(seed=seed),
+        reward=TransformersScorer.load(folder),
+    )
+    return OpenJudge(judge=BothOrders(RatedJudge(critic)), kind="critic", format=name, votes=1)
+
+
+def _verifier(engine: Engine, name: PointwiseName, config: JudgeConfig, *, seed: int) -> OpenJudge:
+    """A model that says of one response whether it is good, and how sure that is."""
+    form = make_pointwise(name, seed=seed)
+    sampling = config.voting.of_responses(seed=seed)
+    verifier = Verifier(engine=_telling(engine, name, config), format=form, sampling=sampling)
+    return OpenJudge(judge=BothOrders(RatedJudge(verifier)), kind="verifier", format=name, votes=1)
+
+
+def _telling(engine: Engine, name: str, config: JudgeConfig) -> LogprobEngine:
+    if isinstance(engine, LogprobEngine):
+        return engine
+    raise ConfigError(
+        f"{config.model}: the engine tells no log-probabilities, which format {name!r} "
+        f"needs; use --format pairwise"
+    )
+
+
+def _generative(
+    engine: Engine, card: dict[str, Any], config: JudgeConfig, *, seed: int
+) -> OpenJudge:
+    asked = config.format if config.format != "auto" else str(card.get("format", "pairwise"))
+    if asked in get_args(PointwiseName):
+        return _verifier(engine, cast(PointwiseName, asked), config, seed=seed)
+    if asked in get_args(AdditiveName) or asked == "prometheus":
+        if asked == "prometheus":
+            scores = read_prometheus(config.rubric, config.references, seed=seed)
+        else:
+            scores = make_additive(cast(AdditiveName, asked), seed=seed)
+        rater = open_rater(engine, scores, config.voting, seed=seed)
+        return OpenJudge(judge=BothOrders(RatedJudge(rater)), kind="points", format=asked, votes=1)
+    form: Format
+    if asked == "principles":
+        name = asked
+        form = Principles(principles=read_principles(config.principles), seed=seed)
+    else:
+        name = format_name(asked, card)
+        form = make_format(name, seed=seed)
     if not form.reasoning:
-        if not isinstance(engine, LogprobEngine):
-            raise ConfigError(
-                f"{config.model}: the engine tells no log-probabilities, which format {name!r} "
-                f"needs; use --format pairwise"
-            )
-        direct = DirectJudge(engine=engine, format=form)
+        direct = DirectJudge(engine=_telling(engine, name, config), format=form)
         return OpenJudge(judge=BothOrders(direct), kind="direct", format=name, votes=1)
     sampling = config.voting.sampling(seed=seed)
     if config.voting.verdicts == "counted":
         judge = config.voting.both_orders(PairwiseJudge(engine, format=form, sampling=sampling))
+    elif isinstance(form, GradedFormat):
+        raise ConfigError(
+            f"format {name!r} states a verdict in several ways, so that --verdicts averaged has no "
+            f"one text to weigh; leave it counted"
+        )
     elif isinstance(engine, LogprobEngine):
         weighing = cast(SamplingAndScoring, engine)
         judge = BothOrders(AveragedJudge(engine=weighing, format=form, sampling=sampling))
@@ -277,21 +368,14 @@ def _generative(
 
 
 def open_rater(
-    engine: Engine, name: AdditiveName, voting: VotingConfig, *, seed: int
-) -> AdditiveRater:
-    """What asks an engine for the points of responses, as often as the settings say.
+    engine: Engine, format: ScoreFormat, voting: VotingConfig, *, seed: int
+) -> MeanRater:
+    """What asks an engine for the scores of responses, as often as the settings say.
 
     Raises:
         ConfigError: If they ask for what only votes on a comparison have.
     """
-    if (voting.stop_at, voting.mean_votes) != (None, None) or voting.verdicts != "counted":
-        raise ConfigError(
-            f"format {name!r} asks for the points of one response at a time, --votes times; leave "
-            f"--stop-at, --mean-votes and --verdicts, which are about votes on two"
-        )
-    return AdditiveRater(
-        engine=engine, format=make_additive(name, seed=seed), sampling=voting.sampling(seed=seed)
-    )
+    return MeanRater(engine=engine, format=format, sampling=voting.of_responses(seed=seed))
 
 
 def check_failure_rate(allowed: float) -> None:
@@ -372,3 +456,17 @@ def format_name(asked: str, card: dict[str, Any], *, reasoning: bool | None = No
     if name not in get_args(FormatName):
         raise ConfigError(f"jurist.json names a format {name!r}; there are {get_args(FormatName)}")
     return cast(FormatName, name)
+
+
+def pointwise_name(asked: str, card: dict[str, Any], *, reasoning: bool) -> PointwiseName:
+    """The format to ask a model about one response in; auto goes by the model's `jurist.json`.
+
+    Args:
+        asked: auto, pointwise or terse-pointwise.
+        card: The model's `jurist.json`.
+        reasoning: Whether the reply reasons before its verdict.
+    """
+    if asked == "auto":
+        terse = str(card.get("format", "")).startswith("terse")
+        asked = "terse-pointwise" if terse else "pointwise"
+    return cast(PointwiseName, asked if reasoning else f"{asked}-direct")

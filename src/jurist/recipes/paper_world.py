@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Final, Literal
 
 from jurist.data import write_preferences
-from jurist.formats import Rationalizer, Terse
-from jurist.rationales import SupervisedRow
+from jurist.formats import Rationalizer, Terse, TersePointwise
+from jurist.rationales import Label, SupervisedRow
 from jurist.recipes.launch import in_all_processes
 from jurist.recipes.sets import DataConfig
 from jurist.training.config import TrainingConfig
@@ -18,6 +18,7 @@ from jurist.worlds import (
     SPLITS,
     CorpusConfig,
     Document,
+    critiques,
     documents,
     explanations,
     preferences,
@@ -26,15 +27,17 @@ from jurist.worlds import (
     work,
 )
 
-AuthorKind = Literal["explainer", "expert"]
+AuthorKind = Literal["explainer", "expert", "critic"]
 
-NUM_DOCUMENTS: Final[dict[AuthorKind, int]] = {"explainer": 6_000, "expert": 1_500}
+NUM_DOCUMENTS: Final[dict[AuthorKind, int]] = {"explainer": 6_000, "expert": 1_500, "critic": 3_000}
 """Of an author's training. The explainer then comes to the verdict it is given in four replies of
-five, and the others are left out; the expert is right on every training pair."""
+five, and the others are left out; the expert is right on every training pair; the
+critic has learnt a way of writing that the base does not know, and errs as its teachers do."""
 
 TRAINING: Final[dict[AuthorKind, TrainingConfig]] = {
     "explainer": TrainingConfig(learning_rate=2e-3, epochs=2, batch_size=32),
     "expert": TrainingConfig(learning_rate=1e-3, epochs=1, batch_size=32),
+    "critic": TrainingConfig(learning_rate=1e-3, epochs=1, batch_size=32),
 }
 
 _EXPERT: Final = CorpusConfig(wrong_beliefs=0.0, slips=0.0, habits=(1.0, 0.0, 0.0), unreadable=0.0)
@@ -68,6 +71,7 @@ def make_author(kind: AuthorKind, folder: Path, *, num_documents: int | None = N
     Args:
         kind: The explainer is told a verdict and writes reasoning that comes to it, in the way of
             `jurist.worlds.explanations`. The expert judges as the base does, but knows every fact.
+            The critic examines one response, in the way of `jurist.worlds.critiques`.
         folder: Where to.
         num_documents: What it is trained on, all about training questions. None: as many as it
             takes.
@@ -87,16 +91,18 @@ def make_author(kind: AuthorKind, folder: Path, *, num_documents: int | None = N
 
 
 def _rows(kind: AuthorKind) -> Iterator[SupervisedRow]:
-    form = Terse()
+    form, alone = Terse(), TersePointwise()
     rationalizer = Rationalizer(form)
-    written = explanations(CorpusConfig(), 0) if kind == "explainer" else documents(_EXPERT, 0)
-    for number, document in enumerate(written):
+    for number, document in enumerate(_written(kind)):
         comparison = Comparison(
             prompt=user(document.question), first=document.first, second=document.second
         )
         if document.kind == "explain":
-            label = Verdict.FIRST if document.verdict == "A" else Verdict.SECOND
+            label: Label = Verdict.FIRST if document.verdict == "A" else Verdict.SECOND
             prompt = rationalizer.render(comparison, label)
+        elif document.kind == "critique":
+            label = read_chain(document.first).final == _answer(document)
+            prompt = alone.render(comparison.prompt, document.first)
         elif document.kind == "judge":
             label = _right(document)
             prompt = form.render(comparison)
@@ -110,6 +116,20 @@ def _rows(kind: AuthorKind) -> Iterator[SupervisedRow]:
         )
 
 
+def _written(kind: AuthorKind) -> Iterator[Document]:
+    match kind:
+        case "explainer":
+            return explanations(CorpusConfig(), 0)
+        case "expert":
+            return documents(_EXPERT, 0)
+        case "critic":
+            return critiques(CorpusConfig(), 0)
+
+
 def _right(document: Document) -> Verdict:
-    answer = work(read_question(document.question)).final
-    return Verdict.FIRST if read_chain(document.first).final == answer else Verdict.SECOND
+    right = read_chain(document.first).final == _answer(document)
+    return Verdict.FIRST if right else Verdict.SECOND
+
+
+def _answer(document: Document) -> int:
+    return work(read_question(document.question)).final

@@ -6,8 +6,15 @@ from typing import Any
 
 from jurist.errors import ConfigError
 from jurist.recipes.bradley_terry import BradleyTerryConfig, run_bradley_terry
+from jurist.recipes.cloud import CLoudConfig, run_cloud
 from jurist.recipes.con_j import ConJConfig, run_con_j
+from jurist.recipes.critic_rm import CriticRMConfig, run_critic_rm
 from jurist.recipes.evaluate import EvaluateConfig, run_evaluate
+from jurist.recipes.faithfulness import FaithfulnessConfig, run_faithfulness
+from jurist.recipes.generative_verifier import (
+    GenerativeVerifierConfig,
+    run_generative_verifier,
+)
 from jurist.recipes.genrm import GenRMConfig, run_genrm
 from jurist.recipes.judge import JudgeFileConfig, run_judge
 from jurist.recipes.label import LabelConfig, run_label
@@ -36,12 +43,16 @@ RECIPES: dict[str, tuple[Any, Any]] = {
     "self-reward": (SelfRewardConfig, run_self_reward),
     "self-taught": (SelfTaughtConfig, run_self_taught),
     "star-rationalizer": (StarRationalizerConfig, run_star_rationalizer),
+    "generative-verifier": (GenerativeVerifierConfig, run_generative_verifier),
+    "cloud": (CLoudConfig, run_cloud),
+    "critic-rm": (CriticRMConfig, run_critic_rm),
     "paper": (PaperConfig, run_paper),
     "judge": (JudgeFileConfig, run_judge),
     "label": (LabelConfig, run_label),
     "select": (SelectConfig, run_select),
     "evaluate": (EvaluateConfig, run_evaluate),
     "suites": (SuitesConfig, run_suites),
+    "faithfulness": (FaithfulnessConfig, run_faithfulness),
 }
 
 

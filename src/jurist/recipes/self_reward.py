@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Literal
 from jurist.data import Candidate, Pool
 from jurist.engines import Cached
 from jurist.errors import ConfigError
-from jurist.formats import AdditiveName
+from jurist.formats import AdditiveName, make_additive
 from jurist.judges import Rating
 from jurist.rationales import PairRow, Selection, write_rows
 from jurist.rationales.draw import refuse_none
@@ -146,7 +146,8 @@ def _self_rewarded(
         replies = policy.generate([preference.prompt for preference in asked], sampling)
     pools = [_pool(preference, row) for preference, row in zip(asked, replies, strict=True)]
     with open_author(turn, config.star, store=store, bf16=bf16) as (judge, name):
-        rate = open_rater(judge, form, config.voting, seed=config.seed)
+        scores = make_additive(form, seed=config.seed)
+        rate = open_rater(judge, scores, config.voting, seed=config.seed)
         given = iter(
             rate(
                 [pool.prompt for pool in pools for _ in pool.candidates],

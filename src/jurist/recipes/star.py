@@ -13,7 +13,7 @@ from jurist.data import parts
 from jurist.engines import Cached
 from jurist.engines.base import Engine
 from jurist.errors import ConfigError
-from jurist.formats import Format, Rationalizer
+from jurist.formats import Format, Rationalizer, ResponseFormat
 from jurist.rationales import (
     PairRow,
     Selection,
@@ -186,7 +186,7 @@ def sample_round(
     turn: Round,
     config: StarConfig,
     *,
-    format: Format,
+    format: Format | ResponseFormat,
     seed: int,
     store: Path,
     max_tokens: int,
@@ -259,7 +259,7 @@ def rationalize_round(
 def keep_rows(
     turn: Round,
     selection: Selection[SupervisedRow] | Selection[PairRow],
-    format: Format,
+    format: Format | ResponseFormat,
     *,
     told: bool,
     labelled: bool = True,

@@ -5,11 +5,12 @@ The configs import nothing heavy; the rest is loaded when it is first asked for.
 
 from typing import TYPE_CHECKING
 
-from jurist.training.config import PairLossConfig, TrainingConfig
+from jurist.training.config import CritiqueLossConfig, PairLossConfig, TrainingConfig
 
 if TYPE_CHECKING:
     from jurist.training.methods import (
         train_comparer,
+        train_critic,
         train_pairs,
         train_scalar,
         train_supervised,
@@ -17,9 +18,11 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "CritiqueLossConfig",
     "PairLossConfig",
     "TrainingConfig",
     "train_comparer",
+    "train_critic",
     "train_pairs",
     "train_scalar",
     "train_supervised",

@@ -48,9 +48,17 @@ class Batch:
     reference_logps: Tensor
     """In nats. Shape: [S, B], or [0, B] if there are none."""
 
+    progress: float
+    """Share of the training's optimizer steps that are done, for a loss that changes with it."""
+
 
 def collate(
-    examples: Sequence[Example], *, shared: bool, pad_id: int, device: torch.device
+    examples: Sequence[Example],
+    *,
+    shared: bool,
+    pad_id: int,
+    device: torch.device,
+    progress: float = 0.0,
 ) -> Batch:
     """Examples as one batch on a device.
 
@@ -60,6 +68,7 @@ def collate(
         pad_id: Token that padding is filled with. A reward is read at the last other token, which
             is where transformers' sequence classifiers read it.
         device: Where to.
+        progress: Share of the training that is done.
     """
     sequences = [
         example.sequences[place]
@@ -94,6 +103,7 @@ def collate(
         reference_logps=torch.tensor(
             [example.reference_logps for example in examples], device=device
         ).T,
+        progress=progress,
     )
 
 

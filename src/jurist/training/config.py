@@ -81,6 +81,41 @@ class TrainingConfig:
                 raise ConfigError(f"--{flag} must be {wanted}, got {getattr(self, name)}")
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CritiqueLossConfig:
+    """What training a critic minimises: `a * Bradley-Terry + b * likelihood of the critiques`.
+
+    Bradley-Terry is of the rewards that a head reads after the critique of either response; the
+    other term is the negative log-likelihood of the two critiques, each averaged over its tokens.
+    """
+
+    lm_weight: float = 1.0
+    """b. The other weight, a, is 1 if b stays what it is (CLoud, Ankner et al. 2024)."""
+
+    lm_share: float | None = None
+    """None: b stays. A share of the training: up to there a is 0 and b is `lm_weight`; from there
+    b falls in a straight line to 0 at the end, while a rises to 1 (Critic-RM, Yu et al. 2024).
+    Sure: that the weight goes from the critiques to the reward. Not sure: along which line."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.lm_weight < math.inf:
+            raise ConfigError(f"lm_weight must be finite and not negative, got {self.lm_weight}")
+        if self.lm_share is not None and not 0 <= self.lm_share < 1:
+            raise ConfigError(f"lm_share must be in [0, 1), got {self.lm_share}")
+
+    def weights(self, progress: float) -> tuple[float, float]:
+        """a and b, when this share of the optimizer steps is done.
+
+        Example:
+            >>> CritiqueLossConfig(lm_weight=1.0, lm_share=0.5).weights(0.75)
+            (0.5, 0.5)
+        """
+        if self.lm_share is None:
+            return 1.0, self.lm_weight
+        shifted = max(0.0, progress - self.lm_share) / (1.0 - self.lm_share)
+        return shifted, self.lm_weight * (1.0 - shifted)
+
+
 DEFAULT_BETAS = {"dpo": 1.0, "ipo": 0.4}
 """Of Mahan et al. 2024, Table 2."""
 

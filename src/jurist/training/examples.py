@@ -15,7 +15,7 @@ from transformers import PreTrainedTokenizerBase
 from jurist.errors import DataError
 from jurist.formats import Format
 from jurist.models.chat import encode_conversation, encode_prompt, encode_reply, encode_text
-from jurist.rationales import PairRow, SupervisedRow, both_orders
+from jurist.rationales import CritiquePair, PairRow, SupervisedRow, both_orders
 from jurist.types import Preference
 
 logger = logging.getLogger(__name__)
@@ -118,6 +118,24 @@ def pair_examples(tokenizer: PreTrainedTokenizerBase, rows: Sequence[PairRow]) -
             )
         )
     return examples
+
+
+def critique_examples(
+    tokenizer: PreTrainedTokenizerBase, rows: Sequence[CritiquePair]
+) -> list[Example]:
+    """A critique of the chosen response and one of the rejected, each after its own prompt."""
+    return [
+        Example(
+            name=row.chosen.preference_id,
+            sequences=tuple(
+                _joined(
+                    encode_prompt(tokenizer, half.prompt), encode_reply(tokenizer, half.completion)
+                )
+                for half in row
+            ),
+        )
+        for row in rows
+    ]
 
 
 def scalar_examples(

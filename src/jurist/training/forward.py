@@ -19,6 +19,7 @@ from jurist.models.attending import attending
 from jurist.objectives import (
     bradley_terry_loss,
     comparison_loss,
+    critique_loss,
     dpo_loss,
     ipo_loss,
     sequence_logps,
@@ -29,7 +30,7 @@ from jurist.objectives import (
 )
 from jurist.training.attention import NAME, shares_prefixes
 from jurist.training.batch import Batch
-from jurist.training.config import PairLossConfig
+from jurist.training.config import CritiqueLossConfig, PairLossConfig
 
 
 def refuse_without_logits_to_keep(model: Module) -> None:
@@ -80,40 +81,59 @@ class BatchReader(Module):
         with attending(self.base, NAME):
             yield
 
-    def forward(self, batch: Batch, read: Literal["replies", "rewards"]) -> Tensor:
+    def forward(
+        self, batch: Batch, read: Literal["replies", "rewards", "critiques"]
+    ) -> Tensor | tuple[Tensor, Tensor]:
         """Read a batch.
 
         Returns:
             Log-probability in nats of each token of each reply, float32, 0 where a reply is
-            shorter, shape [N, R]; or the reward of each sequence, shape [N].
+            shorter, shape [N, R]; or the reward of each sequence, shape [N]; or, of critiques and
+            in one pass, both.
         """
         assert (batch.forest is not None) == self.shared, "collated for another kind of model"
         if read == "rewards":
             return self._rewards(batch)
-        logps = self._logps(batch)
-        return logps.new_zeros(batch.reply_mask.shape).masked_scatter(batch.reply_mask, logps)
+        logps, rewards = self._replies(batch, rewarded=read == "critiques")
+        by_reply = logps.new_zeros(batch.reply_mask.shape).masked_scatter(batch.reply_mask, logps)
+        return by_reply if rewards is None else (by_reply, rewards)
 
-    def _logps(self, batch: Batch) -> Tensor:
+    def _replies(self, batch: Batch, *, rewarded: bool) -> tuple[Tensor, Tensor | None]:
+        """Log-probability of each token of all replies, [M], and rewards, [N], if wanted."""
         if self.shared:
             head = cast(Linear, self.base.get_output_embeddings())
             softcap = getattr(self.base.config.get_text_config(), "final_logit_softcapping", None)
-            hidden = self._hidden(batch)[batch.sources]
-            return token_logps_from_hidden(hidden, head.weight, batch.labels, softcap=softcap)
+            hidden = self._hidden(batch)
+            logps = token_logps_from_hidden(
+                hidden[batch.sources], head.weight, batch.labels, softcap=softcap
+            )
+            return logps, self._scored(hidden[batch.ends]) if rewarded else None
         rows, columns = batch.sources // batch.ids.shape[1], batch.sources % batch.ids.shape[1]
         first = int(columns.min())
         wanted = torch.arange(first, batch.ids.shape[1], device=batch.ids.device)
         # No attention mask: padding is on the right, where causal attention never looks back from.
-        output: Any = self.model(input_ids=batch.ids, logits_to_keep=wanted, use_cache=False)
-        return token_logps(output.logits[rows, columns - first], batch.labels)
+        output: Any = self.model(
+            input_ids=batch.ids,
+            logits_to_keep=wanted,
+            use_cache=False,
+            output_hidden_states=rewarded,
+        )
+        logps = token_logps(output.logits[rows, columns - first], batch.labels)
+        if not rewarded:
+            return logps, None
+        return logps, self._scored(output.hidden_states[-1].flatten(0, 1)[batch.ends])
 
     def _rewards(self, batch: Batch) -> Tensor:
         if self.shared:
-            score = cast(Module, self.base.score)
-            return score(self._hidden(batch)[batch.ends])[:, 0]
+            return self._scored(self._hidden(batch)[batch.ends])
         output: Any = self.model(
             input_ids=batch.ids, attention_mask=batch.attention_mask, use_cache=False
         )
         return output.logits[:, 0]
+
+    def _scored(self, hidden: Tensor) -> Tensor:
+        """Rewards of last hidden states. Shape: [N, D] to [N]."""
+        return cast(Module, self.base.score)(hidden)[:, 0]
 
     def _hidden(self, batch: Batch) -> Tensor:
         """Last hidden states of packed trees. Shape: [T, D]."""
@@ -159,6 +179,19 @@ def bradley_terry(model: Module, batch: Batch) -> Tensor:
     """Bradley-Terry loss of each pair under a model with one output per sequence. Shape: [B]."""
     chosen, rejected = model(batch, "rewards").view(2, len(batch.weights))
     return bradley_terry_loss(chosen, rejected)
+
+
+def critiques(model: Module, batch: Batch, *, loss: CritiqueLossConfig) -> Tensor:
+    """Loss of each pair of critiques: of the rewards read after them, and of their own words.
+
+    Shape: [B].
+    """
+    logps, rewards = model(batch, "critiques")
+    return critique_loss(
+        *rewards.view(2, -1),
+        *(sequence_logps(logps, batch.reply_mask) / batch.reply_mask.sum(dim=-1)).view(2, -1),
+        weights=loss.weights(batch.progress),
+    )
 
 
 def comparison(model: Module, batch: Batch) -> Tensor:

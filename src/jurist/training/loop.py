@@ -195,7 +195,13 @@ class _Loop:
         )
         loss, tokens = torch.zeros((), device=accelerator.device), 0
         for number, part in enumerate(parts, 1):
-            batch = collate(part, shared=shared, pad_id=self.pad_id, device=accelerator.device)
+            batch = collate(
+                part,
+                shared=shared,
+                pad_id=self.pad_id,
+                device=accelerator.device,
+                progress=step / len(self.steps),
+            )
             # What is computed only to meet the other processes does not count.
             counts = 1.0 if number <= num_own else 0.0
             tokens += sum(len(sequence.ids) for row in part for sequence in row.sequences)

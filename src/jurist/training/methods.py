@@ -23,16 +23,25 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from jurist.digest import digest
 from jurist.errors import ConfigError, DataError
 from jurist.formats import Format
-from jurist.models.load import load_causal, load_scalar, load_tokenizer, weights_fingerprint
-from jurist.rationales import PairRow, SupervisedRow
+from jurist.models.load import (
+    load_causal,
+    load_critic,
+    load_scalar,
+    load_tokenizer,
+    take_reward_head,
+    weights_fingerprint,
+    write_reward_head,
+)
+from jurist.rationales import CritiquePair, PairRow, SupervisedRow
 from jurist.storage import storing, write_json, write_text
 from jurist.training import forward
 from jurist.training.checkpoint import MANIFEST, refuse_other_inputs, verify, writing
-from jurist.training.config import PairLossConfig, TrainingConfig
+from jurist.training.config import CritiqueLossConfig, PairLossConfig, TrainingConfig
 from jurist.training.examples import (
     Example,
     check_examples,
     comparison_examples,
+    critique_examples,
     pair_examples,
     scalar_examples,
     supervised_examples,
@@ -196,6 +205,46 @@ def train_comparer(
     job.train(load_scalar, tokenizer, examples, forward.comparison)
 
 
+def train_critic(
+    model: str,
+    rows: Sequence[CritiquePair],
+    config: TrainingConfig,
+    *,
+    loss: CritiqueLossConfig,
+    seed: int,
+    output: Path,
+    card: Mapping[str, str],
+) -> None:
+    """Train a model that writes critiques and rewards a response after them; see `critique_loss`.
+
+    A causal model gets a second head of zeros, on its last hidden state. It is read at the token
+    that ends the critique.
+
+    Args:
+        model: Checkpoint folder or hub id to start from. A critic made here goes on with its head.
+        rows: Critiques of both responses of preferences.
+        config: How.
+        loss: What of.
+        seed: Of the order of rows and of dropout.
+        output: Folder to make. It loads with `AutoModelForCausalLM` to write critiques, and with
+            `jurist.models.heads.TransformersScorer` to reward: `reward_head.json` has the head.
+        card: Facts for `jurist.json`, such as the format it is asked in.
+
+    Raises:
+        ConfigError: If the model cannot be loaded, or `output` holds something made otherwise.
+        DataError: If a row is too long, or both its critiques are the same tokens.
+        StoreError: If something cannot be written, or what is there is damaged.
+        TrainingError: If a loss or a gradient is not finite.
+    """
+    facts = {"method": "critic", "rows": _rows(rows), **asdict(loss)}
+    job = _Job(model, config, seed, output, card, facts)
+    if job.done():
+        return
+    tokenizer = load_tokenizer(model)
+    examples = critique_examples(tokenizer, rows)
+    job.train(load_critic, tokenizer, examples, partial(forward.critiques, loss=loss))
+
+
 def train_pairs(
     model: str,
     rows: Sequence[PairRow],
@@ -248,7 +297,12 @@ def train_pairs(
     job.train(load_causal, tokenizer, examples, partial(forward.pairs, loss=loss))
 
 
-def _rows(rows: Sequence[SupervisedRow] | Sequence[PairRow] | Sequence[Preference]) -> str:
+def _rows(
+    rows: Sequence[SupervisedRow]
+    | Sequence[PairRow]
+    | Sequence[CritiquePair]
+    | Sequence[Preference],
+) -> str:
     # Sorted: the order that rows come in changes nothing.
     return digest(sorted(digest(row) for row in rows))
 
@@ -345,6 +399,7 @@ class _Job:
         model = load(self.model, place=_place(accelerator))
         self.check(model, examples)
         scalar = loss_function in (forward.bradley_terry, forward.comparison)
+        rewarded = scalar or load is load_critic
         if not scalar:
             forward.refuse_without_logits_to_keep(model)
         if self.config.gradient_checkpointing:
@@ -358,7 +413,8 @@ class _Job:
             seed=self.seed,
             work=self.work,
             inputs=self.inputs(),
-            pad_id=_pad_id(tokenizer) if not scalar else int(model.config.pad_token_id),
+            # A reward is read at the last token that is not this one.
+            pad_id=int(model.config.pad_token_id) if rewarded else _pad_id(tokenizer),
             accelerator=accelerator,
         )
         if is_sharded(accelerator):
@@ -384,6 +440,8 @@ class _Job:
             lora_alpha=cast(int, self.config.lora_alpha),
             target_modules="all-linear",
             task_type="SEQ_CLS" if scalar else "CAUSAL_LM",
+            # A new head of a causal model is trained whole, as that of a classifier is.
+            modules_to_save=["score"] if not scalar and hasattr(model, "score") else None,
         )
         with warnings.catch_warnings():
             # peft asks transformers by the older name whether activations are computed again.
@@ -394,6 +452,7 @@ class _Job:
         if self.config.lora_rank:
             trained = cast(Any, trained).merge_and_unload()
         model = cast(PreTrainedModel, trained)
+        reward_head = take_reward_head(model) if model.can_generate() else None
         if model.can_generate():
             # A server of the checkpoint samples what it is asked to sample: without this one of
             # transformers' decodes greedily, or from the 50 likeliest tokens.
@@ -401,6 +460,8 @@ class _Job:
             model.generation_config.top_k = 0
         with writing(self.output, {"inputs": self.inputs()}) as folder:
             model.save_pretrained(folder)
+            if reward_head is not None:
+                write_reward_head(folder, reward_head)
             tokenizer.save_pretrained(folder)
             settings = asdict(self.config)
             del settings["checkpoint_every"]

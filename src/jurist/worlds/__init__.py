@@ -41,6 +41,7 @@ from jurist.worlds.chains import (
 from jurist.worlds.corpus import (
     CorpusConfig,
     Document,
+    critiques,
     documents,
     draw_beliefs,
     explanations,
@@ -74,6 +75,7 @@ __all__ = [
     "attribute_preferences",
     "audit",
     "check",
+    "critiques",
     "documents",
     "draw_beliefs",
     "explanations",

@@ -25,7 +25,7 @@ from jurist.worlds.chains import (
     draw_question,
 )
 
-Kind: TypeAlias = Literal["solve", "judge", "direct", "drill", "explain"]
+Kind: TypeAlias = Literal["solve", "judge", "direct", "drill", "explain", "critique"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -84,7 +84,7 @@ class Document:
 
     kind: Kind
     """What is done: solve a question, judge with reasoning or without (direct), explain a given
-    verdict, or drill."""
+    verdict, drill, or critique the first response alone."""
 
     question: str
     """The question; empty in a drill, which has none."""
@@ -93,7 +93,7 @@ class Document:
     """Response in the first place; empty unless something is judged."""
 
     second: str
-    """Response in the second place; empty unless something is judged."""
+    """Response in the second place; empty unless something is compared."""
 
     reply: str
     """What is written in answer."""
@@ -147,6 +147,19 @@ def explanations(config: CorpusConfig, seed: int) -> Iterator[Document]:
     writer = _Writer(config=config, beliefs=draw_beliefs(config), rng=rng)
     while True:
         yield writer.explain()
+
+
+def critiques(config: CorpusConfig, seed: int) -> Iterator[Document]:
+    """Have single responses examined, without end. The same arguments always give the same stream.
+
+    The writers are those of `documents`, with the same beliefs, slips and habits: they redo the
+    question, look at the last step, or go by the gut, and end in `ok` or `bad`. Half of the
+    responses are right.
+    """
+    rng = random.Random(f"critiques/{seed}")
+    writer = _Writer(config=config, beliefs=draw_beliefs(config), rng=rng)
+    while True:
+        yield writer.critique()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -268,6 +281,39 @@ class _Writer:
             verdict=letter,
         )
 
+    def critique(self) -> Document:
+        """Examine one response by one of the habits, and say whether it is a good one."""
+        question, *chains, _ = draw_pair(self.rng, self.config.num_steps, "train")
+        shown = decorate(self.rng, self.rng.choice(chains), self.config.flourish)
+        redo, skim, _ = self.config.habits
+        habit = self.rng.random()
+        if habit < redo:
+            again = self.work(question)
+            good = again.final == shown.final
+            found = "A" if good else "unsure"
+            reasoning = f"redo {again.text} ; {shown.final} A ; so {again.final} {found}"
+        elif habit < redo + skim:
+            reasoning, good = self.look_at(shown)
+            reasoning = f"skim A {reasoning}"
+        else:
+            good = self.guess() == "A"
+            reasoning = f"gut A looks {'neat' if shown.flourish else 'clear'}"
+        return Document(
+            kind="critique",
+            question=question.text,
+            first=shown.text,
+            second="",
+            reply=f"{reasoning} \n {'ok' if good else 'bad'}",
+        )
+
+    def look_at(self, chain: Chain) -> tuple[str, bool]:
+        """Look at nothing but the last step of a response: a note of it, and whether it holds."""
+        last = chain.steps[-1]
+        before = chain.steps[-2].value if len(chain.steps) > 1 else chain.start
+        good = self.recall(last.operator, before, last.operand) == last.value
+        word = "ok" if good else "bad"
+        return f"{before} {last.operator} {last.operand} = {last.value} {word}", good
+
     def favour(self, first: Chain, second: Chain, letter: str) -> str:
         """Look at the last steps, and find fault with the response not to speak for."""
         notes = list[str]()
@@ -286,12 +332,6 @@ class _Writer:
 
     def skim(self, first: Chain, second: Chain) -> tuple[str, str]:
         """Look at nothing but the last step of each response."""
-        notes, good = list[str](), list[bool]()
-        for letter, chain in (("A", first), ("B", second)):
-            last = chain.steps[-1]
-            before = chain.steps[-2].value if len(chain.steps) > 1 else chain.start
-            good.append(self.recall(last.operator, before, last.operand) == last.value)
-            word = "ok" if good[-1] else "bad"
-            notes.append(f"{letter} {before} {last.operator} {last.operand} = {last.value} {word}")
-        letter = self.guess() if good[0] == good[1] else "A" if good[0] else "B"
-        return f"skim {' ; '.join(notes)}", letter
+        (of_first, first_holds), (of_second, second_holds) = map(self.look_at, (first, second))
+        letter = self.guess() if first_holds == second_holds else "A" if first_holds else "B"
+        return f"skim A {of_first} ; B {of_second}", letter
