@@ -1,9 +1,9 @@
 """Correlations with intervals, and strengths beside margins."""
 
-import math
-
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import stats
 
 from jurist.evaluation import (
@@ -19,7 +19,9 @@ from jurist.types import Judgement, Preference, Verdict, user
 def test_any_statistic_has_the_interval_that_the_mean_has_by_itself():
     values = np.array([0.0, 1.0, 1.0, 0.5, 1.0, 0.0, 1.0])
     groups = list("aabbccd")
-    ours = group_bootstrap_of(lambda rows: float(values[rows].mean()), groups, bounds=(0.0, 1.0))
+    ours = group_bootstrap_of(
+        lambda counts: counts @ values / counts.sum(axis=1), groups, bounds=(0.0, 1.0)
+    )
     theirs = group_bootstrap(values, groups)
     assert (ours.value, ours.low, ours.high) == pytest.approx(
         (theirs.value, theirs.low, theirs.high)
@@ -28,7 +30,7 @@ def test_any_statistic_has_the_interval_that_the_mean_has_by_itself():
 
 def test_a_statistic_of_no_rows_is_refused():
     with pytest.raises(ValueError, match="no rows"):
-        group_bootstrap_of(lambda rows: math.nan, [], bounds=(0.0, 1.0))
+        group_bootstrap_of(lambda counts: counts[:, 0], [], bounds=(0.0, 1.0))
 
 
 def test_correlations_worked_by_hand():
@@ -54,6 +56,32 @@ def test_intervals_hold_the_correlation_that_rows_were_drawn_with():
         assert found.kendall.value == pytest.approx(stats.kendalltau(x, y).statistic)
         assert found.pearson.low < found.pearson.value < found.pearson.high
     assert held >= 16  # Of 20, 19 are expected.
+
+
+def test_a_row_that_counts_twice_is_two_rows():
+    random = np.random.default_rng(0)
+    x, y = random.integers(0, 5, size=(2, 12)).astype(float)
+    doubled = correlations(np.repeat(x, 2), np.repeat(y, 2), list("ab" * 12), num_resamples=9)
+    assert doubled is not None
+    for kind, whole in (("pearson", stats.pearsonr), ("spearman", stats.spearmanr)):
+        assert getattr(doubled, kind).value == pytest.approx(whole(x, y).statistic)
+    # Copies of a row are tied with it, as SciPy has it too.
+    tau = stats.kendalltau(np.repeat(x, 2), np.repeat(y, 2)).statistic
+    assert doubled.kendall.value == pytest.approx(tau)
+
+
+@given(st.integers(0, 2**16))
+def test_resamples_have_the_correlations_of_their_rows(seed):
+    """Two rows in one group, so that all resamples are that group, some times over."""
+    random = np.random.default_rng(seed)
+    x, y = random.integers(0, 4, size=(2, 6)).astype(float)
+    found = correlations(x, y, ["one"] * 6, num_resamples=5)
+    if found is None:
+        assert not (np.ptp(x) and np.ptp(y))
+    else:
+        assert found.pearson.value == pytest.approx(stats.pearsonr(x, y).statistic)
+        assert found.spearman.value == pytest.approx(stats.spearmanr(x, y).statistic)
+        assert found.kendall.value == pytest.approx(stats.kendalltau(x, y).statistic)
 
 
 def test_what_does_not_vary_has_no_correlation():

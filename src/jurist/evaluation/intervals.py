@@ -227,7 +227,7 @@ def _bounded(value: float, draws: Floats, num_groups: int, bounds: tuple[float, 
 
 
 def group_bootstrap_of(
-    statistic: Callable[[npt.NDArray[np.int64]], float],
+    statistic: Callable[[Floats], Floats],
     groups: Sequence[str],
     *,
     bounds: tuple[float, float],
@@ -240,8 +240,8 @@ def group_bootstrap_of(
     do not vary, the interval is as there.
 
     Args:
-        statistic: Told the indices of rows, some of them more than once: its value, or NaN if it
-            has none for these rows. A resample without a value is left out.
+        statistic: Told how often each row counts, in each of R resamples (shape [R, N]): its value
+            in each, or NaN where it has none (shape [R]). A resample without a value is left out.
         groups: The group of each row. Length N.
         bounds: The least and greatest value the statistic can have.
         num_resamples: How many resamples to draw.
@@ -254,14 +254,15 @@ def group_bootstrap_of(
         raise ValueError("no rows: a statistic of nothing is not a number")
     index = _group_index(groups)
     num_groups = int(index.max()) + 1
-    rows = np.arange(len(groups))
+    at_once = max(1, _DRAWS_AT_ONCE // len(groups))
     draws = [
-        statistic(np.repeat(rows, counts[index]))
-        for some in _resamples(num_groups, num_resamples, np.random.default_rng(seed))
-        for counts in some
+        statistic(counts[start : start + at_once, index].astype(np.float64))
+        for counts in _resamples(num_groups, num_resamples, np.random.default_rng(seed))
+        for start in range(0, len(counts), at_once)
     ]
-    known = np.array([draw for draw in draws if not math.isnan(draw)])
-    return _bounded(statistic(rows), known, num_groups, bounds)
+    found = np.concatenate(draws)
+    (value,) = statistic(np.ones((1, len(groups))))
+    return _bounded(float(value), found[~np.isnan(found)], num_groups, bounds)
 
 
 def wilson(successes: float, total: float) -> Estimate:
