@@ -155,7 +155,7 @@ def table(errands: Mapping[str, Mapping[int, Errand]], sets: Sets) -> Iterator[d
     """A line per method and split, with what it gains on Bradley-Terry seed by seed."""
     for split, test in sets.tests.items():
         runs = {
-            method: read_runs({s: one.config.output for s, one in by_seed.items()}, sets, split)
+            method: read_runs({s: one.config.output for s, one in by_seed.items()}, sets, [split])
             for method, by_seed in errands.items()
         }
         for method, judged in runs.items():

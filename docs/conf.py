@@ -47,6 +47,7 @@ nitpicky = False
 ON_THEIR_OWN = {
     "engines": ("jurist.engines.transformers", "jurist.engines.openai"),
     "training": ("jurist.training.methods",),
+    "worlds": ("jurist.worlds.scripted",),
 }
 """Modules that are public by their own name, because their room can be imported without them."""
 

@@ -129,6 +129,7 @@ def test_every_recipe_has_a_row_in_methods_or_is_a_tool():
         "select",
         "evaluate",
         "suites",
+        "faithfulness",
         "rerun",
         "doctor",
     }

@@ -17,6 +17,7 @@ from jurist.recipes.con_j import run_con_j
 from jurist.recipes.critic_rm import run_critic_rm
 from jurist.recipes.doctor import run_doctor
 from jurist.recipes.evaluate import run_evaluate
+from jurist.recipes.faithfulness import run_faithfulness
 from jurist.recipes.generative_verifier import run_generative_verifier
 from jurist.recipes.genrm import run_genrm
 from jurist.recipes.judge import run_judge
@@ -26,7 +27,10 @@ from jurist.recipes.pair_rm import run_pair_rm
 from jurist.recipes.paper import run_paper
 from jurist.recipes.quickstart import run_quickstart
 from jurist.recipes.rerun import run_rerun
+from jurist.recipes.scpo import run_scpo
 from jurist.recipes.select import run_select
+from jurist.recipes.self_reward import run_self_reward
+from jurist.recipes.self_taught import run_self_taught
 from jurist.recipes.star_dpo import run_star_dpo
 from jurist.recipes.star_rationalizer import run_star_rationalizer
 from jurist.recipes.star_sft import run_star_sft
@@ -40,6 +44,9 @@ COMMANDS = {
     "star-sft": run_star_sft,
     "star-dpo": run_star_dpo,
     "con-j": run_con_j,
+    "scpo": run_scpo,
+    "self-reward": run_self_reward,
+    "self-taught": run_self_taught,
     "star-rationalizer": run_star_rationalizer,
     "generative-verifier": run_generative_verifier,
     "cloud": run_cloud,
@@ -50,6 +57,7 @@ COMMANDS = {
     "select": run_select,
     "evaluate": run_evaluate,
     "suites": run_suites,
+    "faithfulness": run_faithfulness,
     "rerun": run_rerun,
     "doctor": run_doctor,
 }

@@ -214,6 +214,10 @@ class Judgement:
     probability: float | None = None
     """Probability that the first response is better, if the judge states one. In [0, 1]."""
 
+    strength: float | None = None
+    """How much better the first response is, below 0 if it is worse, on the scale of the judge's
+    format; None if it states none."""
+
     swapped: bool = False
     """The judge read the responses in each other's place; everything here is mapped back."""
 
@@ -230,6 +234,7 @@ class Judgement:
             text=self.text,
             outcome=outcome.swapped() if isinstance(outcome, Verdict) else outcome,
             probability=None if self.probability is None else 1.0 - self.probability,
+            strength=None if self.strength is None else 0.0 - self.strength,
             swapped=not self.swapped,
             num_tokens=self.num_tokens,
             num_prompt_tokens=self.num_prompt_tokens,

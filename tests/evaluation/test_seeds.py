@@ -56,6 +56,29 @@ def run(seed: int, skill: float, votes: int = 4) -> list[Judged]:
 RUNS = {seed: run(seed, 0.8) for seed in (0, 1, 2)}
 
 
+def test_denominators_make_a_ratio_of_sums():
+    values, groups = [[1.0, 0.0, 2.0], [0.0, 3.0, 1.0]], ["a", "b", "c"]
+    sizes = [[1.0, 0.0, 4.0], [2.0, 3.0, 2.0]]
+    found = crossed_bootstrap(values, groups, denominators=sizes)
+    assert found.value == pytest.approx(7 / 12)
+    # Ones are what there is without any; a scale of both cancels; one run is a ratio of groups.
+    ones = np.ones((2, 3))
+    assert crossed_bootstrap(ones / 2, groups, denominators=ones) == crossed_bootstrap(
+        ones / 2, groups
+    )
+    doubled = crossed_bootstrap(2 * np.array(values), groups, denominators=2 * np.array(sizes))
+    assert doubled == found
+    assert crossed_bootstrap(values[:1], groups, denominators=sizes[:1]) == group_bootstrap(
+        values[0], groups, denominators=sizes[0]
+    )
+
+
+@pytest.mark.parametrize("sizes", [[[0.0, 0.0]], [[1.0]]])
+def test_denominators_that_cannot_be_are_refused(sizes):
+    with pytest.raises(ValueError, match="denominators must have the values' shape"):
+        crossed_bootstrap([[1.0, 0.0]], ["a", "b"], denominators=sizes)
+
+
 def test_of_one_run_the_interval_is_that_of_its_groups():
     values, groups = [1.0, 0.0, 1.0, 1.0, 0.0], ["a", "a", "b", "c", "d"]
     assert crossed_bootstrap([values], groups, seed=3) == group_bootstrap(values, groups, seed=3)

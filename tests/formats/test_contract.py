@@ -2,11 +2,23 @@
 
 import time
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from jurist.errors import ConfigError
-from jurist.formats import Direct, Format, Pairwise, Terse, make_format, neutralised
+from jurist.formats import (
+    Direct,
+    Format,
+    FormatName,
+    Pairwise,
+    Rubrics,
+    Scores,
+    Strength,
+    Terse,
+    make_format,
+    neutralised,
+)
 from jurist.types import Comparison, Completion, Failure, FinishReason, Message, Verdict, user
 
 FORMATS: list[Format] = [
@@ -14,6 +26,9 @@ FORMATS: list[Format] = [
     Pairwise(seed=3, ties=True),
     Direct(),
     Direct(seed=3, ties=True),
+    Strength(),
+    Scores(),
+    Rubrics(),
     Terse(),
     Terse(seed=3, reasoning=False),
 ]
@@ -138,16 +153,19 @@ class TestFormat:
 
 
 def test_a_format_can_be_made_by_its_name():
-    made = {name: make_format(name, 7) for name in ("pairwise", "direct", "terse", "terse-direct")}
+    made = {name: make_format(name, 7) for name in get_args(FormatName)}
     assert made == {
         "pairwise": Pairwise(seed=7),
         "direct": Direct(seed=7),
+        "strength": Strength(seed=7),
+        "scores": Scores(seed=7),
+        "rubrics": Rubrics(seed=7),
         "terse": Terse(seed=7),
         "terse-direct": Terse(seed=7, reasoning=False),
     }
-    assert len({form.fingerprint for form in made.values()}) == 4
+    assert len({form.fingerprint for form in made.values()}) == len(made)
 
 
 def test_an_unknown_name_is_refused_and_the_known_ones_are_named():
-    with pytest.raises(ConfigError, match="'pairwyse'; there are pairwise, direct, terse, terse-d"):
+    with pytest.raises(ConfigError, match="'pairwyse'; there are pairwise, direct, strength, sc"):
         make_format("pairwyse", 0)  # pyright: ignore[reportArgumentType]

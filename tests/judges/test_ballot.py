@@ -14,11 +14,14 @@ FIRST, SECOND, TIE = Verdict.FIRST, Verdict.SECOND, Verdict.TIE
 OUTCOMES = st.sampled_from([*Verdict, *Failure])
 
 
-def said(outcome, *, probability=None, swapped=False, num_tokens=0, num_prompt_tokens=0):
+def said(
+    outcome, *, probability=None, strength=None, swapped=False, num_tokens=0, num_prompt_tokens=0
+):
     return Judgement(
         text="",
         outcome=outcome,
         probability=probability,
+        strength=strength,
         swapped=swapped,
         num_tokens=num_tokens,
         num_prompt_tokens=num_prompt_tokens,
@@ -33,6 +36,7 @@ JUDGEMENTS = st.builds(
     said,
     OUTCOMES,
     probability=st.one_of(st.none(), st.floats(0.0, 1.0)),
+    strength=st.one_of(st.none(), st.floats(-3.0, 3.0)),
     swapped=st.booleans(),
     num_tokens=st.integers(0, 9),
 )
@@ -201,6 +205,25 @@ def test_log_odds_are_finite_whatever_the_votes(ballot: Ballot):
         assert isinstance(ballot.outcome, Failure)
 
 
+def test_a_strength_is_the_mean_of_those_stated_and_no_vote():
+    ballot = Ballot.of(
+        (
+            said(FIRST, strength=1.0),
+            said(FIRST, strength=0.5),
+            said(SECOND, strength=-3.0, swapped=True),
+            said(Failure.TRUNCATED),
+        )
+    )
+    assert ballot.strength == pytest.approx(-0.5)
+    assert ballot.outcome is FIRST
+    assert of(FIRST, SECOND).strength is None
+
+
+def test_a_mean_a_rounding_away_from_a_half_is_even():
+    ballot = Ballot.of((said(FIRST, probability=0.0), said(FIRST, probability=0.9999999999999999)))
+    assert ballot.outcome is TIE
+
+
 @settings(deadline=None)
 @given(BALLOTS)
 def test_the_judgements_of_the_swapped_comparison_give_the_swapped_ballot(ballot: Ballot):
@@ -209,6 +232,8 @@ def test_the_judgements_of_the_swapped_comparison_give_the_swapped_ballot(ballot
     assert other.failures == ballot.failures
     assert other.flip is ballot.flip
     assert other.first_slot_share == ballot.first_slot_share
+    if ballot.strength is not None:
+        assert other.strength == pytest.approx(-ballot.strength)
     if isinstance(ballot.outcome, Verdict):
         assert other.outcome is ballot.outcome.swapped()
         assert other.probability == pytest.approx(1 - ballot.probability, abs=1e-9)

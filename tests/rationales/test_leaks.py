@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -114,6 +116,23 @@ def test_a_row_with_the_wrong_label_or_of_another_run_is_found():
     assert leak.what == "label: second where the preference says first"
     (leak,) = find_leaks([row], PREFERENCES[1:], format, told=True)
     assert leak.what == "is of no preference of this run"
+
+
+def test_without_labels_a_verdict_has_nothing_to_agree_with_and_a_prompt_still_has():
+    format = FORMATS[1]
+    fine = rows_of(format)
+    turned = [dataclasses.replace(row, label=row.label.swapped()) for row in fine]
+    assert find_leaks(turned, PREFERENCES, format, told=False, labelled=False) == []
+    refuse_leaks(turned, PREFERENCES, format, told=False, labelled=False)
+    hinted = dataclasses.replace(
+        turned[3], prompt=user(turned[3].prompt[0].content + " chosen"), label=fine[3].label
+    )
+    stray = dataclasses.replace(turned[4], preference_id="nobody's")
+    leaks = find_leaks([hinted, stray], PREFERENCES, format, told=False, labelled=False)
+    assert [leak.what for leak in leaks] == [
+        "prompt: not what the format writes, from ' chosen' on",
+        "is of no preference of this run",
+    ]
 
 
 def test_two_equal_responses_are_no_leak():

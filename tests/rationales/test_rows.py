@@ -33,6 +33,7 @@ PAIRS = st.builds(
     rejected=TEXT,
     reference_chosen_logp=LOGPS,
     reference_rejected_logp=LOGPS,
+    weight=st.floats(0, 2),
 )
 ROW = SupervisedRow(
     preference_id="1", label=Verdict.FIRST, prompt=user("q\u2028\x85"), completion="so\n[[A]]"
@@ -76,7 +77,7 @@ def test_a_row_is_one_line_of_plain_json(tmp_path):
     assert gzip.decompress((tmp_path / "rows.jsonl.gz").read_bytes()).decode() == (
         '{"chosen": "[[A]]", "label": "first", "preference_id": "1", '
         '"prompt": [{"content": "q", "role": "user"}], "reference_chosen_logp": null, '
-        '"reference_rejected_logp": null, "rejected": "[[B]]"}\n'
+        '"reference_rejected_logp": null, "rejected": "[[B]]", "weight": 1.0}\n'
     )
 
 
@@ -85,6 +86,15 @@ def test_rows_of_another_kind_are_refused_by_line(tmp_path):
     write_rows(path, [PAIR])
     with pytest.raises(StoreError, match=r"rows.jsonl.gz:1: not a SupervisedRow.*'completion'"):
         read_rows(path, SupervisedRow)
+
+
+def test_a_pair_without_a_weight_is_refused_and_not_given_one(tmp_path):
+    path = tmp_path / "rows.jsonl.gz"
+    write_rows(path, [PAIR])
+    line = gzip.decompress(path.read_bytes()).replace(b', "weight": 1.0', b"")
+    path.write_bytes(gzip.compress(line))
+    with pytest.raises(StoreError, match=r"rows.jsonl.gz:1: not a PairRow.*'weight'"):
+        read_rows(path, PairRow)
 
 
 @pytest.mark.parametrize("line", ["[1]", "{", "", "null"])

@@ -15,6 +15,7 @@ from jurist.recipes.cloud import CLoudConfig
 from jurist.recipes.con_j import ConJConfig
 from jurist.recipes.critic_rm import CriticRMConfig
 from jurist.recipes.evaluate import EvaluateConfig
+from jurist.recipes.faithfulness import FaithfulnessConfig
 from jurist.recipes.generative_verifier import GenerativeVerifierConfig
 from jurist.recipes.genrm import GenRMConfig
 from jurist.recipes.judge import JudgeFileConfig
@@ -26,7 +27,10 @@ from jurist.recipes.pools import PoolsConfig
 from jurist.recipes.quickstart import QuickstartConfig
 from jurist.recipes.rerun import RECIPES
 from jurist.recipes.run import from_json, to_json
+from jurist.recipes.scpo import ScPOConfig
 from jurist.recipes.select import SelectConfig
+from jurist.recipes.self_reward import SelfRewardConfig
+from jurist.recipes.self_taught import SelfTaughtConfig
 from jurist.recipes.sets import DataConfig
 from jurist.recipes.star import StarConfig
 from jurist.recipes.star_dpo import StarDPOConfig
@@ -60,7 +64,12 @@ pair_loss = st.builds(
     sft_weight=st.floats(0, 2),
 )
 voting = st.builds(VotingConfig, votes=st.integers(1, 64), temperature=st.floats(0, 2))
-star = st.builds(StarConfig, rounds=st.integers(1, 5), init_from=st.sampled_from(["base"]))
+star = st.builds(
+    StarConfig,
+    rounds=st.integers(1, 5),
+    init_from=st.sampled_from(["base"]),
+    round_data=st.sampled_from(["fresh", "all"]),
+)
 judge = st.builds(JudgeConfig, model=words, base_url=words, voting=voting)
 limits = st.builds(
     PoolsConfig,
@@ -95,6 +104,26 @@ CONFIGS = {
         reference=st.sampled_from(["previous", "base"]),
     ),
     "con-j": st.builds(ConJConfig, model=words, output=paths, data=data, star=star),
+    "scpo": st.builds(
+        ScPOConfig,
+        model=words,
+        output=paths,
+        data=data,
+        star=star,
+        loss=pair_loss,
+        min_margin=st.floats(0, 0.99),
+        voters=st.sampled_from(["both-orders", "each-order"]),
+    ),
+    "self-reward": st.builds(SelfRewardConfig, model=words, output=paths, data=data, voting=voting),
+    "self-taught": st.builds(
+        SelfTaughtConfig,
+        model=words,
+        output=paths,
+        data=data,
+        star=star,
+        writer=words,
+        good=st.sampled_from(["sampled", "chosen"]),
+    ),
     "star-rationalizer": st.builds(
         StarRationalizerConfig,
         model=words,
@@ -149,7 +178,7 @@ CONFIGS = {
         judge=judge,
         pools=st.lists(words, min_size=1, max_size=3).map(tuple),
         output=paths,
-        comparisons=st.sampled_from(["all", "bounded", "knockout"]),
+        tournament=st.sampled_from(["all-pairs", "league", "swiss", "knockout"]),
         limits=limits,
         prior=rates,
         max_draws=st.integers(1, 99),
@@ -161,6 +190,14 @@ CONFIGS = {
         output=paths,
         baseline=st.none() | st.just(Path("runs/other")),
         max_failure_rate=st.floats(0.0, 1.0),
+    ),
+    "faithfulness": st.builds(
+        FaithfulnessConfig,
+        run=paths,
+        output=paths,
+        reader=words,
+        readings=st.integers(1, 9),
+        limit=st.none() | st.integers(2, 99),
     ),
     "suites": st.builds(
         SuitesConfig,

@@ -207,7 +207,7 @@ def test_of_a_pool_all_pairs_or_a_bounded_number_may_be_labelled(tmp_path, write
         tmp_path / "few",
         pools=path,
         per_pool="all",
-        comparisons="bounded",
+        tournament="league",
         limits=PoolsConfig(num_opponents=2),
     )
     assert len(labelled(tmp_path / "few")) == 5

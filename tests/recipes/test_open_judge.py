@@ -18,7 +18,7 @@ from jurist.recipes.open_judge import (
     read_card,
 )
 from jurist.storage import write_json
-from jurist.types import Verdict
+from jurist.types import Comparison, Verdict, user
 from jurist.worlds import BASE, preferences
 
 
@@ -244,3 +244,48 @@ def test_averaged_verdicts_are_those_of_the_same_readings_with_their_probabiliti
 def test_averaged_verdicts_have_no_majority_to_stop_by(stop):
     with pytest.raises(ConfigError, match="--verdicts averaged has no majority"):
         VotingConfig(verdicts="averaged", **stop)
+
+
+def test_a_model_may_be_asked_for_points_and_one_that_was_trained_so_is(tmp_path, monkeypatch):
+    scores = {"right": "5", "wrong": "2"}
+
+    def reply(prompt, index):
+        content = prompt[0].content
+        (name,) = (name for name in scores if f"response]\n{name}" in content)
+        return f"so\nScore: {scores[name]}"
+
+    monkeypatch.setattr(served, "OpenAIEngine", lambda *_, **__: ScriptedEngine(reply))
+    served_judge = JudgeConfig(
+        model="m", base_url="http://127.0.0.1:1/v1", format="additive", voting=VotingConfig(votes=3)
+    )
+    shown = Comparison(prompt=user("q"), first="wrong", second="right")
+    with open_judge(served_judge, seed=0, store=tmp_path / "store.sqlite") as opened:
+        (judgements,) = opened.judge([shown])
+    assert (opened.kind, opened.format, opened.num_possible) == ("points", "additive", 2)
+    assert [one.outcome for one in judgements] == [Verdict.SECOND] * 2
+    assert judgements[0].text.count("Score: ") == 6
+
+    trained = tmp_path / "trained"
+    shutil.copytree(BASE, trained)
+    write_json(trained / "jurist.json", {"kind": "points", "format": "terse-additive"})
+    with open_judge(JudgeConfig(model=str(trained)), seed=0, store=tmp_path / "s") as opened:
+        assert (opened.kind, opened.format) == ("points", "terse-additive")
+    # Asked otherwise, it is a judge like any other.
+    asked = JudgeConfig(model=str(trained), format="terse")
+    with open_judge(asked, seed=0, store=tmp_path / "s") as opened:
+        assert (opened.kind, opened.format) == ("reasoning", "terse")
+
+
+@pytest.mark.parametrize(
+    "voting",
+    [VotingConfig(stop_at=0.01), VotingConfig(mean_votes=4), VotingConfig(verdicts="averaged")],
+)
+def test_points_are_no_votes_to_stop_or_to_average(tmp_path, voting):
+    config = JudgeConfig(model=str(BASE), format="terse-additive", voting=voting)
+    with (
+        pytest.raises(
+            ConfigError, match="are about votes on pairs; of a judge that reads single responses"
+        ),
+        open_judge(config, seed=0, store=tmp_path / "s"),
+    ):
+        pass

@@ -177,7 +177,7 @@ def check_replication(config, methods):
     by_round = [one for one in methods if "STaR" in one and "IPO" not in one]
     assert len(results.rounds) == len(by_round) * 2
     content = json.loads((config.output / "results.json").read_text())
-    assert content["schema"] == 1
+    assert content["schema"] == 2
     page = (config.output / "report.html").read_text()
     for method in methods:
         assert method in page
@@ -209,8 +209,16 @@ def test_a_replication_ends_in_a_report_and_goes_on_where_it_was(tmp_path, monke
     monkeypatch.setattr(module, "run_errands", run_here)
     config = PaperConfig(output=tmp_path / "run", seeds=(4, 5))
     results = check_replication(config, some)
-    # Of each seed the methods, the first round of three of them, and two with averaged verdicts.
-    assert len(seen) == len(set(seen)) == 2 * (5 + 3 + 2)
+    # Of each seed the methods, the first round of three of them, two with averaged verdicts, and
+    # three whose traces are read again.
+    assert len(seen) == len(set(seen)) == 2 * (5 + 3 + 2 + 3)
+    assert {row.method for row in results.faithfulness} == {some[0], some[2], some[3]}
+    # Two seeds, both orders, and no more than the six pairs that there are.
+    assert all(
+        row.faithfulness.num_readings + row.faithfulness.num_without_verdict == 2 * 2 * 6
+        for row in results.faithfulness
+    )
+    assert "Does the verdict follow from the trace" in (config.output / "report.md").read_text()
     told = [claim for claim in CLAIMS if {claim.method, claim.baseline} <= set(some)]
     assert len(results.claims) == len(told) == 6
     assert all(len(row.agreement.by_seed) == 2 for row in results.rows)

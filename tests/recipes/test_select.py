@@ -88,6 +88,10 @@ def test_the_dearest_of_each_pool_is_chosen_and_measured(tmp_path, write_rows, a
     )
     assert sorted(first["rewards"]) == first["rewards"]
     assert len(asked) == 4 * 6 * 2
+    # Prices make an order, so of the 4 triples of each pool none goes round in a circle.
+    assert {(line["num_cyclic"], line["num_triples"]) for line in lines(output)} == {(0, 4)}
+    said = "24 comparisons in 4 pools; of 16 triples of candidates that all met, 0 go round"
+    assert said in (output / "report.md").read_text()
     results = load_results(output / "results.json")
     found = rows(results)
     judged = found["judge", "all pairs"]
@@ -101,7 +105,7 @@ def test_the_dearest_of_each_pool_is_chosen_and_measured(tmp_path, write_rows, a
     assert [point.comparisons for point in judged.points] == [0, 1, 3, 6]
     assert [point.comparisons for point in found["judge", "knockout"].points] == [0, 1, 2, 3]
     assert found["judge", "knockout"].points[-1].accuracy.value == 0.75
-    assert ("judge", "4 others each") not in found  # as many as there are
+    assert ("judge", "league of 4") not in found  # as many as there are
     assert found["oracle", ""].points[-1].accuracy.value == 1.0
     assert found["random", ""].points[-1].accuracy.value == pytest.approx(5 / 16)
     assert ("majority", "") not in found  # no pool says that its answer is a number
@@ -125,21 +129,21 @@ def test_a_finished_run_asks_nothing_again_and_writes_the_same(tmp_path, write_r
 
 
 @pytest.mark.parametrize(
-    ("comparisons", "rule", "made"),
-    [("bounded", "2 others each", 4), ("knockout", "knockout", 3)],
+    ("tournament", "rule", "made"),
+    [("league", "league of 2", 4), ("swiss", "Swiss, 2 rounds", 4), ("knockout", "knockout", 3)],
 )
-def test_bounded_comparisons_ask_for_no_more_than_they_say(
-    tmp_path, write_rows, asked, comparisons, rule, made
+def test_smaller_tournaments_ask_for_no_more_than_they_say(
+    tmp_path, write_rows, asked, tournament, rule, made
 ):
     output, path = tmp_path / "run", write_rows(*POOLS)
-    asking = config(path, output, comparisons=comparisons, limits=PoolsConfig(num_opponents=2))
+    asking = config(path, output, tournament=tournament, limits=PoolsConfig(num_opponents=2))
     results = select(asking)
     assert len(asked) == 4 * made * 2
     assert {line["num_comparisons"] for line in lines(output)} == {made}
     judges = [row for row in results.selection if row.kind is RuleKind.JUDGE]
     assert [(row.rule, [point.n for point in row.points]) for row in judges] == [(rule, [4])]
     assert judges[0].points[0].comparisons == made
-    if comparisons == "knockout":
+    if tournament == "knockout":
         assert judges[0].points[0].accuracy.value == 0.75
         assert [line["rewards"] for line in lines(output)] == [None] * 4
     number = len(asked)
@@ -147,13 +151,16 @@ def test_bounded_comparisons_ask_for_no_more_than_they_say(
     assert len(asked) == number
 
 
-def test_the_replay_of_a_bounded_design_is_what_it_gives_live(tmp_path, write_rows, asked):
+LIVE = {"league": "league of 2", "swiss": "Swiss, 2 rounds", "knockout": "knockout"}
+
+
+def test_the_replay_of_a_tournament_is_what_it_gives_live(tmp_path, write_rows, asked):
     many = [pool(f"p{i}", [(7 * i + 3 * j) % 11 for j in range(6)], {10, 9}) for i in range(8)]
     path = write_rows(*many)
     limits = PoolsConfig(num_opponents=2)
     whole = rows(select(config(path, tmp_path / "all", limits=limits)))
-    for comparisons, rule in (("bounded", "2 others each"), ("knockout", "knockout")):
-        live = rows(select(config(path, tmp_path / rule, limits=limits, comparisons=comparisons)))
+    for tournament, rule in LIVE.items():
+        live = rows(select(config(path, tmp_path / rule, limits=limits, tournament=tournament)))
         assert live["judge", rule].points[-1] == whole["judge", rule].points[-1]
 
 
@@ -217,6 +224,26 @@ def test_nothing_to_measure_is_said_and_the_choice_is_kept(tmp_path, write_rows,
     assert len(lines(tmp_path / "run")) == 1
 
 
+def test_a_circle_is_counted_and_said(tmp_path, write_rows, monkeypatch, caplog):
+    def rock_paper_scissors(prompt, index):
+        prices = [int(word[1:]) for word in prompt[-1].content.split() if word.startswith("$")]
+        return "[[A]]" if (prices[0] - prices[1]) % 3 == 1 else "[[B]]"
+
+    monkeypatch.setattr(
+        served, "OpenAIEngine", lambda *_, **__: ScriptedEngine(rock_paper_scissors)
+    )
+    caplog.set_level("INFO")
+    path = write_rows(pool("a", [1, 2, 3], {3}), pool("b", [1, 2], {2}))
+    select(config(path, tmp_path / "run"))
+    assert [(one["num_cyclic"], one["num_triples"]) for one in lines(tmp_path / "run")] == [
+        (1, 1),
+        (0, 0),
+    ]
+    assert "4 comparisons in 2 pools; of 1 triples of candidates that all met, 1 go" in caplog.text
+    select(config(path, tmp_path / "knockout", tournament="knockout"))
+    assert "no three candidates all met, so cycles cannot be seen" in caplog.text
+
+
 def test_failures_are_counted_and_leave_the_choice_to_the_rest(tmp_path, write_rows, asked):
     row = pool("a", [1, 2, 3], {2})
     row["candidates"].append({"text": "zzzz $99", "correct": False})
@@ -237,12 +264,10 @@ def test_equal_texts_are_judged_once_and_chosen_as_one(tmp_path, write_rows, ask
     assert results.rows[0].agreement.num_pairs == 3
 
 
-@pytest.mark.parametrize("comparisons", ["all", "knockout"])
-def test_a_set_without_a_pair_to_compare_is_chosen_from(tmp_path, write_rows, asked, comparisons):
+@pytest.mark.parametrize("tournament", ["all-pairs", "swiss", "knockout"])
+def test_a_set_without_a_pair_to_compare_is_chosen_from(tmp_path, write_rows, asked, tournament):
     with pytest.raises(DataError, match="nothing to measure"):
-        select(
-            config(write_rows(pool("b", [4, 4], {4})), tmp_path / "run", comparisons=comparisons)
-        )
+        select(config(write_rows(pool("b", [4, 4], {4})), tmp_path / "run", tournament=tournament))
     assert [line["chosen"] for line in lines(tmp_path / "run")] == [0]
     assert asked == []
 
@@ -261,8 +286,10 @@ def test_majority_is_told_by_numbers_where_answers_are_numbers(tmp_path, write_r
     ]
     results = select(config(write_rows(*numbered), tmp_path / "auto"))
     assert ("majority", "") in rows(results)
+    assert ("judge", "all pairs, weighted vote") in rows(results)
     results = select(config(write_rows(*numbered), tmp_path / "none", answers="none"))
     assert ("majority", "") not in rows(results)
+    assert ("judge", "all pairs, weighted vote") not in rows(results)
 
 
 def test_limits_take_fewer_pools_and_candidates_whatever_their_order(tmp_path, write_rows, asked):

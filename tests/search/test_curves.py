@@ -247,6 +247,31 @@ def test_the_commonest_answer_matches_a_hand_worked_value():
     assert [row[0] for row in curve.correct] == pytest.approx([0.5, 4 / 6, 3 / 4, 1.0])
 
 
+def test_a_weighted_vote_matches_a_hand_worked_value():
+    # The judge likes the one 9 best, and two 4s well above the rest: together they weigh more.
+    texts = ["a 9", "bb 4", "ccc 4", "dddd 7", "eeeee 6"]
+    likings = {text: liking for text, liking in zip(texts, (5, 4, 3, 2, 1), strict=True)}
+
+    def judge(comparisons):
+        return [
+            [Judgement(text="", outcome=Verdict.FIRST if ahead > 0 else Verdict.SECOND)]
+            for one in comparisons
+            for ahead in (likings[one.first] - likings[one.second],)
+        ]
+
+    one = pool(False, True, True, False, False, texts=texts)
+    compared = judged([one], judge)
+    best, voted = (
+        judged_curve([one], compared, rule, [5])
+        for rule in (Rewarded(), Rewarded(answer_of=last_number))
+    )
+    assert (column(best), column(voted)) == ([0.0], [1.0])
+    nobody = judged_curve([one], compared, Rewarded(answer_of=lambda text: None), [5])
+    assert column(nobody) == [pytest.approx(2 / 5)]
+    with pytest.raises(ValueError, match="needs num_opponents"):
+        Rewarded(swiss=True)
+
+
 def test_where_nobody_gives_an_answer_any_is_taken():
     one = pool(False, True, texts=["no", "idea"])
     assert majority_curve([one], last_number, [2]).correct == ((0.5,),)

@@ -1,5 +1,6 @@
 import json
 import logging
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -122,6 +123,52 @@ def test_dpo_begins_at_log_two_since_the_policy_is_the_reference(tiny, pair_rows
     dpo(tiny, pair_rows, output)
     first, *_ = read_metrics(output / "metrics.jsonl")
     assert first["train/loss"] == pytest.approx(torch.log(torch.tensor(2.0)).item(), abs=1e-5)
+
+
+def test_a_pair_of_a_weight_counts_by_it_in_the_loss_and_in_its_denominator(
+    tiny, tokenizer, pair_rows, output
+):
+    """ScPO's loss of one step, worked by hand: sum of w (DPO + alpha / |y+| NLL), over sum of w."""
+    light, heavy = replace(pair_rows[0], weight=0.25), replace(pair_rows[1], weight=0.75)
+    loss = PairLossConfig(beta=0.5, sft_weight=1.0)
+    dpo(tiny, [light, heavy], output, replace(CONFIG, epochs=1), loss=loss)
+    chosen, _ = pair_logps(tiny, tokenizer, [light, heavy]).tolist()
+    lengths = [
+        len(example.sequences[0].ids) - example.sequences[0].prompt_length
+        for example in pair_examples(tokenizer, [light, heavy])
+    ]
+    # The policy is the reference still, so that DPO's part is log 2 of either row.
+    each = [math.log(2.0) - chosen[0] / lengths[0], math.log(2.0) - chosen[1] / lengths[1]]
+    (line,) = read_metrics(output / "metrics.jsonl")
+    assert line["train/loss"] == pytest.approx(0.25 * each[0] + 0.75 * each[1], rel=1e-5)
+    assert abs(each[0] - each[1]) > 1e-3
+
+
+def test_pairs_of_one_weight_train_as_pairs_without_whatever_it_is(tiny, pair_rows, tmp_path):
+    # All rows in each step: the order of the rows is drawn by their content, weights included.
+    config = replace(CONFIG, batch_size=len(pair_rows))
+    for name, weight in (("one", 1.0), ("quarter", 0.25)):
+        dpo(tiny, [replace(row, weight=weight) for row in pair_rows], tmp_path / name, config)
+    dpo(tiny, pair_rows, tmp_path / "without", config)
+    without, one, quarter = (
+        load_file(tmp_path / name / "model.safetensors") for name in ("without", "one", "quarter")
+    )
+    for name, weights in without.items():
+        assert torch.equal(weights, one[name])
+        torch.testing.assert_close(weights, quarter[name], rtol=1e-4, atol=1e-5)
+
+
+def test_the_heavier_of_two_contrary_pairs_is_followed(tiny, tokenizer, pair_rows, tmp_path):
+    swapped = [replace(row, chosen=row.rejected, rejected=row.chosen) for row in pair_rows]
+    for name, (ours, theirs) in {"ours": (0.9, 0.1), "theirs": (0.1, 0.9)}.items():
+        rows = [replace(row, weight=ours) for row in pair_rows]
+        dpo(tiny, rows + [replace(row, weight=theirs) for row in swapped], tmp_path / name)
+    gaps = []
+    for folder in (tiny, tmp_path / "ours", tmp_path / "theirs"):
+        chosen, rejected = pair_logps(folder, tokenizer, pair_rows)
+        gaps.append((chosen - rejected).mean().item())
+    assert gaps[1] > gaps[0] + 0.3
+    assert gaps[2] < gaps[0] - 0.3
 
 
 def test_reference_logps_in_the_rows_are_used_as_they_are(tiny, tokenizer, pair_rows, tmp_path):

@@ -20,7 +20,7 @@ from jurist.data.overlap import (
 )
 from jurist.data.pools import Candidate, Pool, read_pools
 from jurist.data.read import PreferenceSet, SourceFile, read_preferences
-from jurist.data.split import Splits, parts, split, split_tenth
+from jurist.data.split import Splits, limited, parts, split, split_tenth
 from jurist.data.suites import (
     SUITES,
     Suite,
@@ -50,6 +50,7 @@ __all__ = [
     "WithoutOverlap",
     "fault",
     "find_suites",
+    "limited",
     "normalised",
     "overlap",
     "pairs_of",

@@ -1,13 +1,16 @@
 """Parts of a set of preferences that are the same every time, and keep groups together."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TypeVar
 
 from jurist.digest import derive_seed
 from jurist.errors import ConfigError, DataError
 from jurist.types import Preference
+
+Item = TypeVar("Item")
 
 _SEEDS = 2**63  # derive_seed draws below this
 _ROUNDING = 1e-9  # a share no larger than this is what rounding left of nothing
@@ -148,3 +151,29 @@ def _splits(
                 f"files of their own for train and test, or other shares"
             )
     return Splits(train=rows["train"], validation=rows["validation"], test=rows["test"])
+
+
+def limited(
+    items: Sequence[Item], group: Callable[[Item], str], limit: int | None, seed: int
+) -> list[Item]:
+    """Whole groups, drawn by hash, until there are at least `limit` items; in the order given.
+
+    Args:
+        items: What to take some of.
+        group: Name of an item's group.
+        limit: About how many to keep. None: all.
+        seed: Seed of the hash.
+    """
+    if limit is None or len(items) <= limit:
+        return list(items)
+    sizes: dict[str, int] = {}
+    for item in items:
+        sizes[group(item)] = sizes.get(group(item), 0) + 1
+    kept: set[str] = set()
+    num = 0
+    for name in sorted(sizes, key=lambda name: (derive_seed("limit", seed, name), name)):
+        if num >= limit:
+            break
+        kept.add(name)
+        num += sizes[name]
+    return [item for item in items if group(item) in kept]

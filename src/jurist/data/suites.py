@@ -5,16 +5,15 @@ of the Hugging Face hub, whose files are read as they lie there.
 """
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TypeVar
 
 from jurist.data.candidates import Candidates, Question, pairs_of, read_candidates, read_questions
 from jurist.data.layouts import stem
 from jurist.data.read import SUFFIXES, read_preferences
-from jurist.digest import derive_seed
+from jurist.data.split import limited
 from jurist.errors import ConfigError, DataError
 from jurist.types import Preference
 
@@ -287,17 +286,17 @@ def read_suite(
     questions: list[Question] = []
     if form is SuiteForm.QUESTIONS:
         read = read_questions(found.files, skip_bad=aside)
-        questions = _limited(read, lambda one: one.id, limit, seed)
+        questions = limited(read, lambda one: one.id, limit, seed)
         num, num_rejected = len(read) - len(questions), _num_lines(aside)
     elif form is SuiteForm.CANDIDATES:
         held = read_candidates(found.files, skip_bad=aside)
-        candidates = _limited(held, lambda one: one.group, limit, seed)
+        candidates = limited(held, lambda one: one.group, limit, seed)
         preferences = [pair for one in candidates for pair in pairs_of(one)]
         num, num_rejected = len(held) - len(candidates), _num_lines(aside)
     else:
         parts = [_pairs(found, file, rejects) for file in found.files]
         pairs = [pair for part, _ in parts for pair in part]
-        preferences = _limited(pairs, lambda one: one.group, limit, seed)
+        preferences = limited(pairs, lambda one: one.group, limit, seed)
         num, num_rejected = len(pairs) - len(preferences), sum(count for _, count in parts)
     return SuiteRows(
         preferences=preferences,
@@ -340,28 +339,6 @@ def _section(root: Path, file: Path) -> str:
     name = stem(inner.name)
     parts = [part for part in inner.parent.parts if part not in ("data", "Dataset", "LLMBar")]
     return "/".join([*parts, *([] if parts and name in ("dataset", "task") else [name])])
-
-
-_Item = TypeVar("_Item", Preference, Candidates, Question)
-
-
-def _limited(
-    items: Sequence[_Item], group: Callable[[_Item], str], limit: int | None, seed: int
-) -> list[_Item]:
-    """Whole groups, until there are at least `limit` items; in the order given."""
-    if limit is None or len(items) <= limit:
-        return list(items)
-    sizes: dict[str, int] = {}
-    for item in items:
-        sizes[group(item)] = sizes.get(group(item), 0) + 1
-    kept: set[str] = set()
-    num = 0
-    for name in sorted(sizes, key=lambda name: (derive_seed("limit", seed, name), name)):
-        if num >= limit:
-            break
-        kept.add(name)
-        num += sizes[name]
-    return [item for item in items if group(item) in kept]
 
 
 def _entries(folder: Path | None) -> list[Path]:

@@ -15,11 +15,20 @@ from jurist.evaluation.confidence import (
     cross_fitted,
     fit_temperature,
 )
+from jurist.evaluation.correlation import Correlations, correlations
+from jurist.evaluation.faithfulness import (
+    VIEWS,
+    Faithfulness,
+    Rereading,
+    View,
+    faithfulness,
+)
 from jurist.evaluation.intervals import (
     Estimate,
     crossed_bootstrap,
     group_bootstrap,
     group_bootstrap_each,
+    group_bootstrap_of,
     mcnemar,
     wilson,
 )
@@ -34,28 +43,35 @@ from jurist.evaluation.seeds import (
 from jurist.evaluation.selection import SelectionPoint, selection_points
 from jurist.evaluation.shortcuts import BagOfWords, Shortcut, longer_wins, shortcuts
 from jurist.evaluation.stopping import STOP_AT, StoppingPoint, stopping_curve
+from jurist.evaluation.strength import StrengthAgreement, strength_agreement
 from jurist.evaluation.suites import OfficialScore, official_scores
 from jurist.evaluation.votes import VoteCredits, VotePoint, vote_credits, vote_curve
 
 __all__ = [
     "COVERAGES",
     "STOP_AT",
+    "VIEWS",
     "AbstentionPoint",
     "Agreement",
     "BagOfWords",
     "Calibration",
     "CategoryAgreement",
+    "Correlations",
     "Estimate",
+    "Faithfulness",
     "Judged",
     "OfficialScore",
     "PairedComparison",
     "ReliabilityBin",
+    "Rereading",
     "SeededAgreement",
     "SeededCategory",
     "SeededPoint",
     "SelectionPoint",
     "Shortcut",
     "StoppingPoint",
+    "StrengthAgreement",
+    "View",
     "VoteCredits",
     "VotePoint",
     "abstention_curve",
@@ -64,13 +80,16 @@ __all__ = [
     "calibration",
     "calibration_of",
     "compare",
+    "correlations",
     "credit",
     "cross_fitted",
     "crossed_bootstrap",
     "equal_readings",
+    "faithfulness",
     "fit_temperature",
     "group_bootstrap",
     "group_bootstrap_each",
+    "group_bootstrap_of",
     "judged",
     "longer_wins",
     "mcnemar",
@@ -79,6 +98,7 @@ __all__ = [
     "selection_points",
     "shortcuts",
     "stopping_curve",
+    "strength_agreement",
     "vote_credits",
     "vote_curve",
     "wilson",

@@ -5,7 +5,7 @@ pairs resamples groups, never rows. N = rows, G = groups, C = ratios in one stat
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import TypeAlias
@@ -104,6 +104,7 @@ def crossed_bootstrap(
     values: npt.ArrayLike,
     groups: Sequence[str],
     *,
+    denominators: npt.ArrayLike | None = None,
     bounds: tuple[float, float] = (0.0, 1.0),
     num_resamples: int = NUM_RESAMPLES,
     seed: int = 0,
@@ -120,37 +121,51 @@ def crossed_bootstrap(
     Args:
         values: What is averaged, a row for each run. Shape: [S, N].
         groups: The group of each row of the data. Length N.
+        denominators: What the sum of the values is divided by the sum of, not negative. Shape:
+            [S, N]; all ones if not given.
         bounds: The least and greatest value the mean can have.
         num_resamples: How many resamples to draw.
         seed: What the resamples are drawn from.
 
     Raises:
-        ValueError: If there is no run or no row, or shapes differ.
+        ValueError: If there is no run or no row, shapes differ, or all denominators are zero.
     """
     table = np.asarray(values, dtype=np.float64)
+    bottoms = np.ones_like(table) if denominators is None else np.asarray(denominators, np.float64)
     if table.ndim != 2 or not table.size or table.shape[1] != len(groups):
         raise ValueError(
             f"values must be [S, N] with the {len(groups)} groups as N and neither zero, "
             f"got {list(table.shape)}"
         )
+    if bottoms.shape != table.shape or not bottoms.sum() > 0.0:
+        raise ValueError(
+            f"denominators must have the values' shape {list(table.shape)} and not all be zero, "
+            f"got {list(bottoms.shape)} with a sum of {bottoms.sum():g}"
+        )
     if len(table) == 1:
         return group_bootstrap(
-            table[0], groups, bounds=bounds, num_resamples=num_resamples, seed=seed
+            table[0],
+            groups,
+            denominators=bottoms[0],
+            bounds=bounds,
+            num_resamples=num_resamples,
+            seed=seed,
         )
     index = _group_index(groups)
     num_groups = int(index.max()) + 1
-    tops = _sums(table.T, index, num_groups)
-    sizes = np.bincount(index, minlength=num_groups).astype(np.float64)
+    tops, sizes = (_sums(one.T, index, num_groups) for one in (table, bottoms))
     random = np.random.default_rng(seed)
     draws: list[Floats] = []
     for counts in _resamples(num_groups, num_resamples, random):
         (runs,) = _resamples(len(table), len(counts), random)
-        per_run = np.einsum("rg,gs->rs", counts, tops)
-        sums = np.einsum("rs,rs->r", runs, per_run)
-        draws.append(sums / (np.einsum("rg,g->r", counts, sizes) * len(table)))
-    return _interval(
-        tops.mean(axis=1, keepdims=True), sizes[:, None], np.concatenate(draws), num_groups, bounds
-    )
+        above, below = (
+            np.einsum("rs,rs->r", runs, np.einsum("rg,gs->rs", counts, sums))
+            for sums in (tops, sizes)
+        )
+        # A resample that has nothing to be over tells nothing and is left out.
+        draws.append(above[below > 0.0] / below[below > 0.0])
+    top_means, size_means = (sums.mean(axis=1, keepdims=True) for sums in (tops, sizes))
+    return _interval(top_means, size_means, np.concatenate(draws), num_groups, bounds)
 
 
 def _ratio(
@@ -200,11 +215,54 @@ def _interval(
     tops: Floats, bottoms: Floats, draws: Floats, num_groups: int, bounds: tuple[float, float]
 ) -> Estimate:
     value = float(np.mean(tops.sum(axis=0) / bottoms.sum(axis=0)))
+    return _bounded(value, draws, num_groups, bounds)
+
+
+def _bounded(value: float, draws: Floats, num_groups: int, bounds: tuple[float, float]) -> Estimate:
     low, high = np.quantile(draws, [(1.0 - LEVEL) / 2.0, (1.0 + LEVEL) / 2.0])
     if float(np.ptp(draws)) < 1e-12:
         slack = _z() ** 2 / (num_groups + _z() ** 2)
         low, high = max(bounds[0], value - slack), min(bounds[1], value + slack)
     return Estimate(value=value, low=float(low), high=float(high))
+
+
+def group_bootstrap_of(
+    statistic: Callable[[Floats], Floats],
+    groups: Sequence[str],
+    *,
+    bounds: tuple[float, float],
+    num_resamples: int = NUM_RESAMPLES,
+    seed: int = 0,
+) -> Estimate:
+    """Percentile interval of any statistic of rows, resampling whole groups.
+
+    The same seed and the same groups draw the same resamples as `group_bootstrap` does. Where they
+    do not vary, the interval is as there.
+
+    Args:
+        statistic: Told how often each row counts, in each of R resamples (shape [R, N]): its value
+            in each, or NaN where it has none (shape [R]). A resample without a value is left out.
+        groups: The group of each row. Length N.
+        bounds: The least and greatest value the statistic can have.
+        num_resamples: How many resamples to draw.
+        seed: What the resamples are drawn from.
+
+    Raises:
+        ValueError: If there is no row.
+    """
+    if not groups:
+        raise ValueError("no rows: a statistic of nothing is not a number")
+    index = _group_index(groups)
+    num_groups = int(index.max()) + 1
+    at_once = max(1, _DRAWS_AT_ONCE // len(groups))
+    draws = [
+        statistic(counts[start : start + at_once, index].astype(np.float64))
+        for counts in _resamples(num_groups, num_resamples, np.random.default_rng(seed))
+        for start in range(0, len(counts), at_once)
+    ]
+    found = np.concatenate(draws)
+    (value,) = statistic(np.ones((1, len(groups))))
+    return _bounded(float(value), found[~np.isnan(found)], num_groups, bounds)
 
 
 def wilson(successes: float, total: float) -> Estimate:

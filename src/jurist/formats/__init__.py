@@ -3,35 +3,74 @@
 from typing import Final, Literal, TypeAlias, get_args
 
 from jurist.errors import ConfigError
-from jurist.formats.base import Format
+from jurist.formats.additive import MOST_POINTS, Additive, AdditiveFormat, TerseAdditive
+from jurist.formats.base import Format, GradedFormat
 from jurist.formats.control import neutralised
 from jurist.formats.direct import Direct
 from jurist.formats.fence import fence_mark
+from jurist.formats.listwise import Listwise, Synthesis
 from jurist.formats.pairwise import Pairwise
 from jurist.formats.pointwise import Pointwise, ResponseFormat, TersePointwise
+from jurist.formats.principles import Principle, Principles
+from jurist.formats.prometheus import Prometheus, Rubric
 from jurist.formats.rationalizer import Rationalizer
+from jurist.formats.reply import reasoning
+from jurist.formats.rubrics import Rubrics, TaskType
+from jurist.formats.scores import Scores
+from jurist.formats.statements import without_statements
+from jurist.formats.strength import Strength
 from jurist.formats.terse import Terse
+from jurist.formats.variation import Variation
 
 __all__ = [
+    "MOST_POINTS",
+    "Additive",
+    "AdditiveFormat",
+    "AdditiveName",
     "Direct",
     "Format",
     "FormatName",
+    "GradedFormat",
+    "Listwise",
     "Pairwise",
     "Pointwise",
     "PointwiseName",
+    "Principle",
+    "Principles",
+    "Prometheus",
     "Rationalizer",
     "ResponseFormat",
+    "Rubric",
+    "Rubrics",
+    "ScoreFormat",
+    "Scores",
+    "Strength",
+    "Synthesis",
+    "TaskType",
     "Terse",
+    "TerseAdditive",
     "TersePointwise",
+    "Variation",
     "fence_mark",
+    "make_additive",
     "make_format",
     "make_pointwise",
     "make_rationalizer",
     "neutralised",
+    "reasoning",
+    "without_statements",
 ]
 
-FormatName: TypeAlias = Literal["pairwise", "direct", "terse", "terse-direct"]
+FormatName: TypeAlias = Literal[
+    "pairwise", "direct", "strength", "scores", "rubrics", "terse", "terse-direct"
+]
 """What a format is called in a config."""
+
+AdditiveName: TypeAlias = Literal["additive", "terse-additive"]
+"""What a format that asks for a response's points is called in a config."""
+
+ScoreFormat: TypeAlias = AdditiveFormat | Prometheus
+"""A way of asking for a whole number for one response."""
 
 PointwiseName: TypeAlias = Literal[
     "pointwise", "pointwise-direct", "terse-pointwise", "terse-pointwise-direct"
@@ -46,7 +85,8 @@ def make_format(name: FormatName, seed: int) -> Format:
 
     Args:
         name: `pairwise` and `direct` for chat models, `terse` and `terse-direct` for the tiny ones
-            that ship; the second of each asks for the verdict alone.
+            that ship; the second of each asks for the verdict alone. `strength`, `scores` and
+            `rubrics` are further ways of asking a chat model to reason.
         seed: The run's seed.
 
     Raises:
@@ -61,12 +101,28 @@ def make_format(name: FormatName, seed: int) -> Format:
             return Pairwise(seed=seed)
         case "direct":
             return Direct(seed=seed)
+        case "strength":
+            return Strength(seed=seed)
+        case "scores":
+            return Scores(seed=seed)
+        case "rubrics":
+            return Rubrics(seed=seed)
         case "terse":
             return Terse(seed=seed)
         case "terse-direct":
             return Terse(seed=seed, reasoning=False)
         case _:
             raise ConfigError(f"no format is called {name!r}; there are {', '.join(_NAMES)}")
+
+
+def make_additive(name: AdditiveName, seed: int) -> AdditiveFormat:
+    """The format of a name that asks for points, as `make_format` makes those of two responses.
+
+    Example:
+        >>> make_additive("terse-additive", seed=7)
+        TerseAdditive(seed=7)
+    """
+    return TerseAdditive(seed=seed) if name == "terse-additive" else Additive(seed=seed)
 
 
 def make_pointwise(name: PointwiseName, seed: int) -> ResponseFormat:

@@ -1,7 +1,7 @@
 """What a judge format is: a prompt and the parser of its replies, together."""
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from jurist.types import Comparison, Completion, Conversation, Failure, Verdict
 
@@ -32,5 +32,17 @@ class Format(Protocol):
         """Read the verdict where the format says it stands; never guess.
 
         Linear in the length of the text.
+        """
+        ...
+
+
+@runtime_checkable
+class GradedFormat(Protocol):
+    """A format whose replies say how much better a response is, and not only that it is."""
+
+    def strength(self, completion: Completion) -> float | Failure:
+        """How much better the first response is, below 0 if it is worse; never guessed.
+
+        `Format.parse` of the same reply is its sign, and fails where this does.
         """
         ...

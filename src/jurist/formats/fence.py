@@ -65,10 +65,7 @@ def responses_mark(
 
 
 def fenced(comparison: Comparison, mark: str) -> str:
-    """The prompt and both responses, each between an opening and a closing fence.
-
-    A prompt of several turns has a line with the role before each; those lines bear the mark too,
-    so a turn cannot forge the next one.
+    """The prompt and both responses, each between fences; see `fenced_responses`.
 
     Args:
         comparison: What to show.
@@ -82,7 +79,13 @@ def fenced(comparison: Comparison, mark: str) -> str:
 
 
 def fenced_responses(prompt: Conversation, responses: Mapping[str, str], mark: str) -> str:
-    """`fenced`, of any number of responses by the names that their fences bear."""
+    """A prompt and responses to it, each between an opening and a closing fence.
+
+    Args:
+        prompt: What the responses answer; shown as `fenced` shows it.
+        responses: By the names that their fences bear, in the order to show.
+        mark: Their `responses_mark`.
+    """
     if len(prompt) == 1 and prompt[0].role == "user":
         question = prompt[0].content
     else:

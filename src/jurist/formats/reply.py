@@ -1,4 +1,7 @@
-"""What every parser does: find what counts of a reply, and read a verdict that stands alone."""
+"""What every parser does: find what counts of a reply, and read a verdict that stands alone.
+
+And the other way about: what of a reply stands before its verdict.
+"""
 
 from collections.abc import Mapping
 from typing import Final, TypeVar
@@ -50,3 +53,18 @@ def read(line: str, verdicts: Mapping[VerdictT, str]) -> VerdictT | Failure:
         if line == text:
             return verdict
     return Failure.UNPARSEABLE
+
+
+def reasoning(text: str, verdict: str) -> str:
+    r"""What stands before the verdict of a reply, with the white space between the two.
+
+    Args:
+        text: A reply that was read as this verdict.
+        verdict: The text that states it.
+
+    Example:
+        >>> reasoning("A adds up. \n[[A]]\n", "[[A]]")
+        'A adds up. \n'
+    """
+    # The parser read the verdict there, so it stands there.
+    return text.rstrip().removesuffix(verdict)

@@ -1,6 +1,7 @@
 """Judges: all that prefers one response to another, behind one interface."""
 
 from jurist.judges.adaptive import Adaptive, next_votes
+from jurist.judges.additive import MeanRater
 from jurist.judges.averaged import AveragedJudge, SamplingAndScoring
 from jurist.judges.ballot import PROBABILITY_FLOOR, Ballot, ballots
 from jurist.judges.base import Comparer, Judge, SamplingJudge, Scorer
@@ -9,6 +10,7 @@ from jurist.judges.budgeted import Budgeted
 from jurist.judges.compared import ComparedJudge
 from jurist.judges.critic import Critic
 from jurist.judges.direct import DirectJudge
+from jurist.judges.jury import Jury, Reliability, dawid_skene, verdict_counts
 from jurist.judges.pairwise import PairwiseJudge
 from jurist.judges.polling import counted
 from jurist.judges.predictive import OrderVotes, probability_of_change
@@ -16,6 +18,7 @@ from jurist.judges.rated import RatedJudge, Rater, Rating
 from jurist.judges.scored import ScoredJudge
 from jurist.judges.verifier import Verifier
 from jurist.judges.vote import Voting
+from jurist.judges.weighing import verdicts_after
 
 __all__ = [
     "PROBABILITY_FLOOR",
@@ -29,11 +32,14 @@ __all__ = [
     "Critic",
     "DirectJudge",
     "Judge",
+    "Jury",
+    "MeanRater",
     "OrderVotes",
     "PairwiseJudge",
     "RatedJudge",
     "Rater",
     "Rating",
+    "Reliability",
     "SamplingAndScoring",
     "SamplingJudge",
     "ScoredJudge",
@@ -42,6 +48,9 @@ __all__ = [
     "Voting",
     "ballots",
     "counted",
+    "dawid_skene",
     "next_votes",
     "probability_of_change",
+    "verdict_counts",
+    "verdicts_after",
 ]

@@ -6,8 +6,9 @@ from typing import Protocol
 
 from jurist.engines.base import Engine, LogprobEngine
 from jurist.formats.base import Format
-from jurist.judges.direct import weighed
+from jurist.formats.reply import reasoning
 from jurist.judges.pairwise import PairwiseJudge
+from jurist.judges.weighing import verdicts_after
 from jurist.types import Comparison, Judgement, Sampling, Verdict
 
 
@@ -37,43 +38,40 @@ class AveragedJudge:
         sampled = PairwiseJudge(self.engine, format=self.format, sampling=self.sampling)(
             comparisons
         )
-        texts = self.format.verdicts
-        continuations = [
+        weights = verdicts_after(
+            self.engine,
+            self.format,
+            comparisons,
             [
-                reasoning + text
-                for judgement in judgements
-                if (reasoning := self._reasoning(judgement)) is not None
-                for text in texts.values()
-            ]
-            for judgements in sampled
-        ]
-        prompts = [self.format.render(comparison) for comparison in comparisons]
-        scores = self.engine.score(prompts, continuations)
+                [
+                    reasoning(judgement.text, self.format.verdicts[judgement.outcome])
+                    for judgement in judgements
+                    if isinstance(judgement.outcome, Verdict)
+                ]
+                for judgements in sampled
+            ],
+        )
         return [
-            self._weighed(judgements, logps)
-            for judgements, logps in zip(sampled, scores, strict=True)
+            _with_probability(judgements, found)
+            for judgements, found in zip(sampled, weights, strict=True)
         ]
 
-    def _reasoning(self, judgement: Judgement) -> str | None:
-        """What stands before the verdict of a reading; None if it has none."""
-        if not isinstance(judgement.outcome, Verdict):
-            return None
-        # The parser read the verdict there, so it stands there.
-        return judgement.text.rstrip().removesuffix(self.format.verdicts[judgement.outcome])
 
-    def _weighed(self, judgements: Sequence[Judgement], logps: Sequence[float]) -> list[Judgement]:
-        verdicts = list(self.format.verdicts)
-        told = iter(logps)
-        found: list[Judgement] = []
-        for judgement in judgements:
-            if isinstance(judgement.outcome, Verdict):
-                weight = weighed({verdict: next(told) for verdict in verdicts})
-                # Where the engine could not say, the reading is lost, and is seen to be.
-                lost = weight.probability is None
-                judgement = replace(
-                    judgement,
-                    outcome=weight.outcome if lost else judgement.outcome,
-                    probability=weight.probability,
-                )
-            found.append(judgement)
-        return found
+def _with_probability(
+    judgements: Sequence[Judgement], weights: Sequence[Judgement]
+) -> list[Judgement]:
+    """The readings, those with a verdict as sure of it as their reasoning leaves them."""
+    told = iter(weights)
+    found: list[Judgement] = []
+    for judgement in judgements:
+        if isinstance(judgement.outcome, Verdict):
+            weight = next(told)
+            # Where the engine could not say, the reading is lost, and is seen to be.
+            lost = weight.probability is None
+            judgement = replace(
+                judgement,
+                outcome=weight.outcome if lost else judgement.outcome,
+                probability=weight.probability,
+            )
+        found.append(judgement)
+    return found

@@ -11,6 +11,9 @@ from jurist.types import Comparison, Failure, Judgement, Verdict
 PROBABILITY_FLOOR = 1e-6
 """How near to 0 or 1 a stated probability may come, so that its log-odds stay finite."""
 
+_EVEN = 1e-12
+"""How near to a half a mean probability is even."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ballot:
@@ -91,7 +94,8 @@ class Ballot:
         """
         mean = self._mean_stated()
         if mean is not None:
-            return _favoured(mean, 0.5)
+            # 1 - p is rounded: without a margin a swapped ballot might not be the swapped one's.
+            return Verdict.TIE if abs(mean - 0.5) <= _EVEN else _favoured(mean, 0.5)
         verdict = _majority(self.judgements)
         if verdict is not None:
             return verdict
@@ -127,6 +131,16 @@ class Ballot:
         if probability is None:
             return None
         return math.log(probability) - math.log1p(-probability)
+
+    @property
+    def strength(self) -> float | None:
+        """Mean of the strengths stated, below 0 if the second response is better.
+
+        On the scale of the judge's format, over the judgements that have one; None if none has.
+        The outcome is the majority's all the same: a mean may lean where most do not.
+        """
+        stated = [one.strength for one in self.judgements if one.strength is not None]
+        return math.fsum(stated) / len(stated) if stated else None
 
     @property
     def flip(self) -> bool | None:

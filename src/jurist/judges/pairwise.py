@@ -5,8 +5,8 @@ from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any
 
 from jurist.engines.base import Engine
-from jurist.formats.base import Format
-from jurist.types import Comparison, Completion, Judgement, Sampling, StoppingRule
+from jurist.formats.base import Format, GradedFormat
+from jurist.types import Comparison, Completion, Failure, Judgement, Sampling, StoppingRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +86,12 @@ class _Reader:
     def __call__(self, completion: Completion) -> Judgement:
         found = self._read.get(completion)
         if found is None:
+            form = self._format
+            strength = form.strength(completion) if isinstance(form, GradedFormat) else None
             found = self._read[completion] = Judgement(
                 text=completion.text,
                 outcome=self._format.parse(completion),
+                strength=None if isinstance(strength, Failure) else strength,
                 num_tokens=completion.num_tokens,
                 num_prompt_tokens=completion.num_prompt_tokens,
             )

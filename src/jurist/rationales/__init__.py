@@ -1,5 +1,6 @@
 """Rationales: from preferences and a judge's own traces to rows that it can be trained on."""
 
+from jurist.rationales.consensus import Voters, majority_and_minority, unlabelled
 from jurist.rationales.contrast import joined, right_and_wrong
 from jurist.rationales.critiques import critique_pairs, response_rows
 from jurist.rationales.leaks import Leak, disclosure, find_leaks, refuse_leaks
@@ -16,10 +17,12 @@ from jurist.rationales.rows import (
 )
 from jurist.rationales.sample import Sampled, asked_of, both_orders, sample_traces
 from jurist.rationales.select import right_traces
+from jurist.rationales.synthetic import GoodResponse, Synthetic, synthetic_preferences
 from jurist.rationales.verdicts import verdict_rows
 
 __all__ = [
     "CritiquePair",
+    "GoodResponse",
     "Label",
     "Leak",
     "PairRow",
@@ -27,13 +30,16 @@ __all__ = [
     "Sampled",
     "Selection",
     "SupervisedRow",
+    "Synthetic",
     "Trace",
+    "Voters",
     "asked_of",
     "both_orders",
     "critique_pairs",
     "disclosure",
     "find_leaks",
     "joined",
+    "majority_and_minority",
     "read_rows",
     "refuse_leaks",
     "response_rows",
@@ -41,6 +47,8 @@ __all__ = [
     "right_traces",
     "sample_rationales",
     "sample_traces",
+    "synthetic_preferences",
+    "unlabelled",
     "verdict_rows",
     "write_rows",
 ]

@@ -70,6 +70,7 @@ def right_and_wrong(
                     prompt=chosen.prompt,
                     chosen=chosen.completion.text,
                     rejected=rejected.completion.text,
+                    weight=chosen.weight,
                 ),
             )
             for rank, (chosen, rejected) in enumerate(pairs[:per_prompt])

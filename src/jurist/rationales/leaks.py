@@ -4,7 +4,8 @@ A rationale is written by somebody who was told the verdict, and training on wha
 would teach the judge to read hints. Two things are looked for. A row's prompt has to be, letter for
 letter, what the judge's format makes of the preference in one of its orders, or of one of its
 responses; a format is shown those and never a label, so such a prompt has nothing of either in it.
-And a reply must not say that its verdict was known.
+And a reply must not say that its verdict was known. Where nobody gave labels, a row's own verdict
+has nothing to agree with.
 """
 
 import re
@@ -75,6 +76,7 @@ def find_leaks(
     format: Format | ResponseFormat,
     *,
     told: bool,
+    labelled: bool = True,
 ) -> list[Leak]:
     """Every row whose prompt is not the judge's own, or whose reply says that it was told.
 
@@ -84,11 +86,14 @@ def find_leaks(
         format: The judge's.
         told: Whether the replies' authors knew the verdict. If not, nothing they wrote can give
             away that they did, and their words are not looked at.
+        labelled: Whether the preferences' labels are those that the rows were made by.
     """
     known = {preference.id: preference for preference in preferences}
     leaks: list[Leak] = []
     for number, row in enumerate(rows):
-        for what in _faults(row, known.get(row.preference_id), format, told=told):
+        for what in _faults(
+            row, known.get(row.preference_id), format, told=told, labelled=labelled
+        ):
             leaks.append(Leak(row=number, preference_id=row.preference_id, what=what))
     return leaks
 
@@ -99,13 +104,14 @@ def refuse_leaks(
     format: Format | ResponseFormat,
     *,
     told: bool,
+    labelled: bool = True,
 ) -> None:
     """Stop before training on a row that leaks; see `find_leaks`.
 
     Raises:
         DataError: If one does.
     """
-    leaks = find_leaks(rows, preferences, format, told=told)
+    leaks = find_leaks(rows, preferences, format, told=told, labelled=labelled)
     if leaks:
         shown = "\n".join(f"row {one.row} ({one.preference_id!r}): {one.what}" for one in leaks[:5])
         more = f"\n... and {len(leaks) - 5} more" if len(leaks) > 5 else ""
@@ -121,6 +127,7 @@ def _faults(
     format: Format | ResponseFormat,
     *,
     told: bool,
+    labelled: bool,
 ) -> list[str]:
     if preference is None:
         return ["is of no preference of this run"]
@@ -128,7 +135,7 @@ def _faults(
     faults: list[str] = []
     if row.prompt not in shown:
         faults.append(f"prompt: {_difference(row, list(shown))}")
-    elif len(shown) == 2 and row.label is not shown[row.prompt]:
+    elif labelled and len(shown) == 2 and row.label is not shown[row.prompt]:
         faults.append(f"label: {row.label} where the preference says {shown[row.prompt]}")
     texts = (
         {"completion": row.completion}

@@ -28,15 +28,19 @@ class Trace:
     """What the judge was shown. It does not depend on the label."""
 
     label: Label
-    """The verdict that agrees with the people; first if the chosen response was shown first."""
+    """The verdict that counts as right; if it is a place, first if the chosen response was shown
+    first."""
 
     completion: Completion
     outcome: Label | Failure
     """What the format read in the completion."""
 
+    weight: float = 1.0
+    """Of a row in which this trace is the one to be learnt."""
+
     @property
     def right(self) -> bool:
-        """Whether the verdict agrees with the people."""
+        """Whether the verdict is the one that counts as right."""
         return self.outcome is self.label
 
 
@@ -76,6 +80,9 @@ class PairRow:
 
     reference_rejected_logp: float | None = None
     """The same of `rejected`."""
+
+    weight: float = 1.0
+    """Factor of this row's loss."""
 
 
 class CritiquePair(NamedTuple):

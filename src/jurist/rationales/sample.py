@@ -24,9 +24,10 @@ class Sampled:
     num_ties: int
     """Preferences left out: no verdict on a tie is right, so nothing is learnt from one."""
 
-    def counts(self) -> dict[str, int]:
+    def counts(self, *, labelled: bool = True) -> dict[str, int]:
         """How the sampling came out: `preferences`, `ties`, `traces`, and of those how many are
-        `right`, `wrong`, or failed in each way."""
+        `right`, `wrong`, or failed in each way. Without labels nothing is right or wrong, and the
+        verdicts are counted by themselves."""
         outcomes = Counter(trace.outcome for trace in self.traces)
         right = sum(trace.right for trace in self.traces)
         failed = sum(outcomes[failure] for failure in Failure)
@@ -34,8 +35,11 @@ class Sampled:
             "preferences": self.num_preferences,
             "ties": self.num_ties,
             "traces": len(self.traces),
-            "right": right,
-            "wrong": len(self.traces) - right - failed,
+            **(
+                {"right": right, "wrong": len(self.traces) - right - failed}
+                if labelled
+                else {verdict.value: outcomes[verdict] for verdict in Verdict}
+            ),
             **{failure.value: outcomes[failure] for failure in Failure},
         }
 

@@ -41,6 +41,7 @@ def right_traces(
                     label=trace.label,
                     prompt=trace.prompt,
                     completion=trace.completion.text,
+                    weight=trace.weight,
                 ),
             )
             for rank, trace in enumerate(distinct[:per_prompt])

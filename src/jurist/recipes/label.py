@@ -50,7 +50,7 @@ class LabelConfig:
     """Of a pool: one preference, the candidate of the greatest reward over that of the least; or
     one of every pair that was compared."""
 
-    comparisons: Literal["all", "bounded"] = "all"
+    tournament: Literal["all-pairs", "league"] = "all-pairs"
     """Of a pool: compare all pairs, or each candidate with --num-opponents others."""
 
     limits: PoolsConfig = PoolsConfig()
@@ -259,7 +259,7 @@ def _labelled_pools(config: LabelConfig, run: Path) -> list[Label]:
         config.judge,
         "pairs",
         pools,
-        num_opponents=config.limits.num_opponents if config.comparisons == "bounded" else None,
+        num_opponents=config.limits.num_opponents if config.tournament == "league" else None,
         run=run,
         seed=config.seed,
     )

@@ -11,7 +11,18 @@ from typing import Any, Literal, cast, get_args
 from jurist.engines import Cached
 from jurist.engines.base import Engine, LogprobEngine
 from jurist.errors import ConfigError
-from jurist.formats import FormatName, PointwiseName, make_format, make_pointwise
+from jurist.formats import (
+    AdditiveName,
+    Format,
+    FormatName,
+    GradedFormat,
+    PointwiseName,
+    Principles,
+    ScoreFormat,
+    make_additive,
+    make_format,
+    make_pointwise,
+)
 from jurist.judges import (
     Adaptive,
     AveragedJudge,
@@ -21,6 +32,7 @@ from jurist.judges import (
     Critic,
     DirectJudge,
     Judge,
+    MeanRater,
     PairwiseJudge,
     RatedJudge,
     SamplingAndScoring,
@@ -28,6 +40,7 @@ from jurist.judges import (
     ScoredJudge,
     Verifier,
 )
+from jurist.recipes.guidelines import read_principles, read_prometheus
 from jurist.recipes.open_engine import EngineName, ProcessesConfig, open_engine
 from jurist.recipes.run import read_run_config
 from jurist.types import Sampling
@@ -38,8 +51,8 @@ class VotingConfig:
     """How a judge that reasons is sampled. A judge that does not reads each order once."""
 
     votes: int = 8
-    """Judgements of each pair in each of its two orders; or critiques of each response, of a judge
-    that reads single responses."""
+    """Judgements of each pair in each of its two orders; of a judge that reads single responses, of
+    each response."""
 
     temperature: float = 1.0
     """Temperature of the judgements (1.0 in Mahan et al. 2024)."""
@@ -105,7 +118,7 @@ class VotingConfig:
         if (self.stop_at, self.mean_votes, self.verdicts) != (None, None, "counted"):
             raise ConfigError(
                 "--stop-at, --mean-votes and --verdicts are about votes on pairs; of a judge that "
-                "reads single responses all critiques are averaged: leave them"
+                "reads single responses all that it wrote is averaged: leave them"
             )
         return self.sampling(seed=seed)
 
@@ -132,9 +145,26 @@ class JudgeConfig:
     max_concurrency: int = 8
     """Requests to a server in flight at once. Changes how fast it goes, not what comes out."""
 
-    format: Literal["auto", FormatName, PointwiseName] = "auto"
-    """How the model is asked. auto: as jurist.json in its folder says, else pairwise. A pointwise
-    format asks about one response at a time, and the surer Yes wins."""
+    format: Literal["auto", "principles", "prometheus", FormatName, PointwiseName, AdditiveName] = (
+        "auto"
+    )
+    """How the model is asked. auto: as jurist.json in its folder says, else pairwise. strength: how
+    much better, from -3 to 3. scores: principles, critiques and a score for each. rubrics: by the
+    type of the task. principles: by those of --principles alone. A pointwise format asks about one
+    response at a time, and the surer Yes wins; additive for its points, prometheus for its score by
+    --rubric, and the higher one wins."""
+
+    principles: str = ""
+    """JSON Lines file for --format principles: an object with "text", "opposite" and perhaps
+    "negated" on each line."""
+
+    rubric: str = ""
+    """JSON file for --format prometheus: "criteria", and "levels" that say what each score from 1
+    to 5 means."""
+
+    references: str = ""
+    """JSON Lines file for --format prometheus: a "prompt" and the "reference" answer to it on each
+    line. Empty: there are none."""
 
     voting: VotingConfig = VotingConfig()
 
@@ -168,7 +198,7 @@ class OpenJudge:
     judge: Judge
     """Reads each comparison in both orders."""
 
-    kind: Literal["reasoning", "direct", "scalar", "comparer", "verifier", "critic"]
+    kind: Literal["reasoning", "direct", "points", "verifier", "critic", "scalar", "comparer"]
     format: str
     """Name of the format; empty for a scalar model, which has none."""
 
@@ -295,14 +325,31 @@ def _generative(
     asked = config.format if config.format != "auto" else str(card.get("format", "pairwise"))
     if asked in get_args(PointwiseName):
         return _verifier(engine, cast(PointwiseName, asked), config, seed=seed)
-    name = format_name(asked, card)
-    form = make_format(name, seed=seed)
+    if asked in get_args(AdditiveName) or asked == "prometheus":
+        if asked == "prometheus":
+            scores = read_prometheus(config.rubric, config.references, seed=seed)
+        else:
+            scores = make_additive(cast(AdditiveName, asked), seed=seed)
+        rater = open_rater(engine, scores, config.voting, seed=seed)
+        return OpenJudge(judge=BothOrders(RatedJudge(rater)), kind="points", format=asked, votes=1)
+    form: Format
+    if asked == "principles":
+        name = asked
+        form = Principles(principles=read_principles(config.principles), seed=seed)
+    else:
+        name = format_name(asked, card)
+        form = make_format(name, seed=seed)
     if not form.reasoning:
         direct = DirectJudge(engine=_telling(engine, name, config), format=form)
         return OpenJudge(judge=BothOrders(direct), kind="direct", format=name, votes=1)
     sampling = config.voting.sampling(seed=seed)
     if config.voting.verdicts == "counted":
         judge = config.voting.both_orders(PairwiseJudge(engine, format=form, sampling=sampling))
+    elif isinstance(form, GradedFormat):
+        raise ConfigError(
+            f"format {name!r} states a verdict in several ways, so that --verdicts averaged has no "
+            f"one text to weigh; leave it counted"
+        )
     elif isinstance(engine, LogprobEngine):
         weighing = cast(SamplingAndScoring, engine)
         judge = BothOrders(AveragedJudge(engine=weighing, format=form, sampling=sampling))
@@ -318,6 +365,17 @@ def _generative(
         votes=config.voting.votes,
         whole_sets=config.voting.mean_votes is not None,
     )
+
+
+def open_rater(
+    engine: Engine, format: ScoreFormat, voting: VotingConfig, *, seed: int
+) -> MeanRater:
+    """What asks an engine for the scores of responses, as often as the settings say.
+
+    Raises:
+        ConfigError: If they ask for what only votes on a comparison have.
+    """
+    return MeanRater(engine=engine, format=format, sampling=voting.of_responses(seed=seed))
 
 
 def check_failure_rate(allowed: float) -> None:
@@ -369,6 +427,13 @@ def read_card(folder: str) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ConfigError(f"{path}: not a JSON object")
     return cast(dict[str, Any], content)
+
+
+def additive_name(asked: str, card: dict[str, Any]) -> AdditiveName | None:
+    """The format to ask a model for points in, if such a one is asked for, or with auto the one
+    that it was trained in; else None."""
+    name = card.get("format") if asked == "auto" else asked
+    return cast(AdditiveName, name) if name in get_args(AdditiveName) else None
 
 
 def format_name(asked: str, card: dict[str, Any], *, reasoning: bool | None = None) -> FormatName:

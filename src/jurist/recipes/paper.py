@@ -12,19 +12,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from jurist.data import read_preferences, split_tenth, write_preferences
 from jurist.errors import ConfigError
 from jurist.recipes.errands import run_errands
 from jurist.recipes.paper_plan import (
     AVERAGED,
+    REREAD,
     Scale,
     averaged_errand,
     plan,
+    reread_errand,
     round_errand,
     settings_of,
 )
@@ -111,16 +110,12 @@ def run_paper(config: PaperConfig) -> None:
         return
     results = paper(config)
     from jurist.reports.paper_tables import paper_sections
+    from jurist.reports.sections import section_table
 
     console = Console()
     for section in paper_sections(results)[:2]:
         console.rule(section.title)
-        table = Table(box=box.SIMPLE, show_edge=False)
-        for heading in section.headings:
-            table.add_column(Text(heading))
-        for row in section.cells:
-            table.add_row(*(Text(cell) for cell in row))
-        console.print(table)
+        console.print(section_table(section))
     console.print(f"report: {config.output / 'report.html'}", markup=False, soft_wrap=True)
 
 
@@ -158,7 +153,8 @@ def paper(config: PaperConfig) -> "PaperResults":
         averaged = [
             averaged_errand(method, settings, data) for method in methods if method.name in AVERAGED
         ]
-        run_errands([*early, *averaged], logs=run / "logs", jobs=jobs)
+        reread = [reread_errand(method, settings) for method in methods if method.name in REREAD]
+        run_errands([*early, *averaged, *reread], logs=run / "logs", jobs=jobs)
         results = gather_paper(run, sets, methods, scale=scale, seeds=config.seeds, authors=authors)
         publish_paper(run, results)
         return results

@@ -8,6 +8,7 @@ from typing import Any, Final, Literal
 from jurist.recipes.bradley_terry import BradleyTerryConfig
 from jurist.recipes.errands import Errand
 from jurist.recipes.evaluate import EvaluateConfig
+from jurist.recipes.faithfulness import FaithfulnessConfig
 from jurist.recipes.genrm import GenRMConfig
 from jurist.recipes.open_judge import JudgeConfig, VotingConfig, format_name, last_of, read_card
 from jurist.recipes.pair_rm import PairRMConfig
@@ -26,6 +27,9 @@ ZERO_SHOT_DIRECT: Final = "GenRM (base)"
 AVERAGED: Final = (ZERO_SHOT, "STaR-DPO")
 """Methods whose verdicts are averaged too, beside counted votes."""
 
+REREAD: Final = (ZERO_SHOT, "STaR-SFT", "STaR-DPO", "STaR-Rationalizer")
+"""Methods whose traces are read again without the responses."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
@@ -35,6 +39,9 @@ class Settings:
     star: StarConfig
     training: Mapping[str, TrainingConfig]
     """By recipe."""
+
+    num_reread: int
+    """Pairs of each test set whose traces are read again, about."""
 
     bf16: bool
 
@@ -76,6 +83,7 @@ SETTINGS: Final[Mapping[str, Settings]] = {
         voting=VotingConfig(votes=16, max_tokens=64),
         star=StarConfig(num_samples=8),
         training=_trainings(batch_size=32),
+        num_reread=24,
         bf16=False,
     ),
     "small": Settings(
@@ -92,6 +100,7 @@ SETTINGS: Final[Mapping[str, Settings]] = {
             )
             for name, (rate, epochs) in _REAL.items()
         },
+        num_reread=12,
         bf16=True,
     ),
 }
@@ -136,6 +145,11 @@ class Method:
     def averaged(self) -> Path:
         """The directory of the run that averages its verdicts' probabilities."""
         return self.output.with_name(f"{self.output.name}-averaged")
+
+    @property
+    def reread(self) -> Path:
+        """The directory of the run that reads its traces again."""
+        return self.output.with_name(f"{self.output.name}-reread")
 
     def judged_after(self, number: int) -> Path:
         """The directory of the run that judges an early round."""
@@ -287,6 +301,14 @@ def averaged_errand(method: Method, settings: Settings, data: DataConfig) -> Err
         seed=method.seed,
     )
     return _errand("evaluate", asked, method.seed)
+
+
+def reread_errand(method: Method, settings: Settings) -> Errand:
+    """Reading the traces again without the responses; the same pairs for every seed."""
+    asked = FaithfulnessConfig(
+        run=method.output, output=method.reread, limit=settings.num_reread, bf16=settings.bf16
+    )
+    return _errand("faithfulness", asked, method.seed)
 
 
 def round_errand(method: Method, number: int, settings: Settings, data: DataConfig) -> Errand:

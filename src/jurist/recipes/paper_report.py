@@ -9,21 +9,24 @@ from typing import Final, get_args
 
 from jurist.evaluation import (
     Judged,
+    Rereading,
     abstention_curve,
     across_seeds,
     cross_fitted,
     crossed_bootstrap,
+    faithfulness,
     judged,
     shortcuts,
     vote_credits,
 )
 from jurist.recipes.evaluate import kept_readings
+from jurist.recipes.faithfulness import read_rereadings
 from jurist.recipes.paper_claims import Runs, judge_claims, told
-from jurist.recipes.paper_plan import AVERAGED, FOREIGN, Method, Scale
+from jurist.recipes.paper_plan import AVERAGED, FOREIGN, REREAD, Method, Scale
 from jurist.recipes.reporting import dataset_facts
 from jurist.recipes.run import environment_facts, seconds_spent
 from jurist.recipes.sets import Sets
-from jurist.reports import ShortcutRow
+from jurist.reports import FaithfulnessRow, ShortcutRow
 from jurist.reports.paper import Confidence, PaperResults, PaperRow, Reasons, Side
 from jurist.reports.paper_pages import save_paper_report
 from jurist.storage import write_json
@@ -98,6 +101,18 @@ def gather_paper(
         if name in by_name
         for split, parts in splits.items()
     ]
+    reread = [
+        FaithfulnessRow(
+            method=name,
+            split=split,
+            faithfulness=faithfulness(
+                [_rereadings(method.reread, parts) for method in by_name[name]]
+            ),
+        )
+        for name in REREAD
+        if name in by_name
+        for split, parts in splits.items()
+    ]
     # Of sets that lie together the single ones would say the same with fewer pairs.
     decisive = (first, ALL_SHIFTED) if ALL_SHIFTED in sides else tuple(sides)
     claims = judge_claims(runs, {split: sides[split] for split in decisive})
@@ -114,6 +129,7 @@ def gather_paper(
         rows=tuple(rows),
         rounds=tuple(rounds),
         averaged=tuple(averaged),
+        faithfulness=tuple(reread),
         authors=author_names(names, authors, run=run),
         shortcuts=tuple(
             ShortcutRow(split=split, shortcut=shortcut)
@@ -170,6 +186,15 @@ def _pairs(sets: Sets, part: str, *, among: Sequence[str]) -> list[Preference]:
     if len(among) == 1:
         return sets.tests[part]
     return [replace(one, group=f"{part}/{one.group}") for one in sets.tests[part]]
+
+
+def _rereadings(run: Path, parts: Sequence[str]) -> list[Rereading]:
+    """What came of re-reading the test sets of one split, in groups that no two of them share."""
+    return [
+        replace(one, group=f"{part}/{one.group}")
+        for part in parts
+        for one in read_rereadings(run, part)
+    ]
 
 
 def _row(

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
@@ -20,6 +20,7 @@ from jurist.types import Comparison, Preference
 if TYPE_CHECKING:
     # Loads numpy, which `jurist --help` need not wait for.
     from jurist.rewards import Cohort, Compared
+    from jurist.search import Tournament
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +30,7 @@ class PoolsConfig:
     """Which candidates of which pools to compare, and how many of them."""
 
     num_opponents: int = 4
-    """Others that each candidate meets where comparisons are bounded."""
+    """Others that each candidate meets in a league or a Swiss tournament."""
 
     max_pools: int | None = None
     """Take at most so many pools of each set, drawn by their ids. None: all."""
@@ -154,22 +155,28 @@ def compare_pools(
     return found
 
 
-def compare_by_knockout(
-    judge: JudgeConfig, name: str, pools: Sequence[Pool], *, run: Path, seed: int
+def compare_by_rounds(
+    judge: JudgeConfig,
+    name: str,
+    pools: Sequence[Pool],
+    tournament: "Tournament",
+    *,
+    run: Path,
+    seed: int,
 ) -> ComparedPools:
-    """Have the candidates of each pool compared in a knockout, a round of all pools at a time."""
+    """Hold a tournament among the candidates of each pool, a round of all pools at a time."""
     from jurist.rewards import drawn_order
-    from jurist.search import knockout_rounds
+    from jurist.search import going_on
 
     tournaments = [
-        knockout_rounds(drawn_order(pool.prompt, [c.text for c in pool.candidates], seed=seed))
+        tournament(drawn_order(pool.prompt, [c.text for c in pool.candidates], seed=seed))
         for pool in pools
     ]
     found = ComparedPools.empty(pools, seed=seed)
     going = {
         number: matches
-        for number, tournament in enumerate(tournaments)
-        if (matches := next(tournament, None)) is not None
+        for number, rounds in enumerate(tournaments)
+        if (matches := next(rounds, None)) is not None
     }
     with ExitStack() as stack:
         opened: OpenJudge | None = None
@@ -193,10 +200,7 @@ def compare_by_knockout(
                 number: [next(made).seen_from(first) for first, _ in matches]
                 for number, matches in going.items()
             }
-            going = {}
-            for number, outcomes in answers.items():
-                with suppress(StopIteration):
-                    going[number] = tournaments[number].send(outcomes)
+            going = going_on(tournaments, answers)
     return found
 
 

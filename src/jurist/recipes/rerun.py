@@ -10,6 +10,7 @@ from jurist.recipes.cloud import CLoudConfig, run_cloud
 from jurist.recipes.con_j import ConJConfig, run_con_j
 from jurist.recipes.critic_rm import CriticRMConfig, run_critic_rm
 from jurist.recipes.evaluate import EvaluateConfig, run_evaluate
+from jurist.recipes.faithfulness import FaithfulnessConfig, run_faithfulness
 from jurist.recipes.generative_verifier import (
     GenerativeVerifierConfig,
     run_generative_verifier,
@@ -21,7 +22,10 @@ from jurist.recipes.pair_rm import PairRMConfig, run_pair_rm
 from jurist.recipes.paper import PaperConfig, run_paper
 from jurist.recipes.quickstart import QuickstartConfig, run_quickstart
 from jurist.recipes.run import from_json, read_run_config
+from jurist.recipes.scpo import ScPOConfig, run_scpo
 from jurist.recipes.select import SelectConfig, run_select
+from jurist.recipes.self_reward import SelfRewardConfig, run_self_reward
+from jurist.recipes.self_taught import SelfTaughtConfig, run_self_taught
 from jurist.recipes.star_dpo import StarDPOConfig, run_star_dpo
 from jurist.recipes.star_rationalizer import StarRationalizerConfig, run_star_rationalizer
 from jurist.recipes.star_sft import StarSFTConfig, run_star_sft
@@ -35,6 +39,9 @@ RECIPES: dict[str, tuple[Any, Any]] = {
     "star-sft": (StarSFTConfig, run_star_sft),
     "star-dpo": (StarDPOConfig, run_star_dpo),
     "con-j": (ConJConfig, run_con_j),
+    "scpo": (ScPOConfig, run_scpo),
+    "self-reward": (SelfRewardConfig, run_self_reward),
+    "self-taught": (SelfTaughtConfig, run_self_taught),
     "star-rationalizer": (StarRationalizerConfig, run_star_rationalizer),
     "generative-verifier": (GenerativeVerifierConfig, run_generative_verifier),
     "cloud": (CLoudConfig, run_cloud),
@@ -45,6 +52,7 @@ RECIPES: dict[str, tuple[Any, Any]] = {
     "select": (SelectConfig, run_select),
     "evaluate": (EvaluateConfig, run_evaluate),
     "suites": (SuitesConfig, run_suites),
+    "faithfulness": (FaithfulnessConfig, run_faithfulness),
 }
 
 

@@ -6,6 +6,7 @@ jurist select --model runs/star-dpo --pools pools.jsonl --output runs/selected
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -20,7 +21,7 @@ from jurist.recipes.pools import (
     ComparedPools,
     PoolsConfig,
     cohort_of,
-    compare_by_knockout,
+    compare_by_rounds,
     compare_pools,
     pair_of,
     read_pool_sets,
@@ -33,7 +34,7 @@ from jurist.types import Comparison
 if TYPE_CHECKING:
     # Loads numpy and more, which `jurist --help` need not wait for.
     from jurist.reports import Results
-    from jurist.search import Choice
+    from jurist.search import Choice, Cycles
 
 logger = logging.getLogger(__name__)
 
@@ -51,9 +52,10 @@ class SelectConfig:
     """Run directory; `selected.jsonl` in it gets a line per pool. The same command run again goes
     on where it was."""
 
-    comparisons: Literal["all", "bounded", "knockout"] = "all"
-    """What is compared: all pairs of a pool, on which bounded comparisons and a knockout are then
-    replayed, for every n; each candidate with --num-opponents others; or a knockout. The last two
+    tournament: Literal["all-pairs", "league", "swiss", "knockout"] = "all-pairs"
+    """Who meets whom in a pool. all-pairs: everyone everyone, on which the others are then
+    replayed, for every n. league: each candidate --num-opponents others, fixed beforehand. swiss:
+    as many, round by round of about its own standing. knockout: who loses is out. The last three
     are measured for whole pools only."""
 
     limits: PoolsConfig = PoolsConfig()
@@ -128,19 +130,24 @@ def select(config: SelectConfig) -> "Results | None":
             _refuse_half_checked(name, pools)
         train = _train(config, sets, run=run)
         found = {name: _compared(config, name, pools, run=run) for name, pools in sets.items()}
+        circles = {name: _cycles(pools, found[name]) for name, pools in sets.items()}
         with replacing(run / "selected.jsonl") as file:
             for name, pools in sets.items():
-                for pool, choice in zip(pools, _choices(config, pools, found[name]), strict=True):
-                    line = canonical(selected_line(name, pool, choice))
+                choices = _choices(config, pools, found[name])
+                for pool, choice, each in zip(pools, choices, circles[name], strict=True):
+                    line = canonical(selected_line(name, pool, choice, each))
                     file.write(f"{line}\n".encode())
+        notes = [_counted(name, found[name], of) for name, of in circles.items()]
+        for note in notes:
+            logger.info("%s", note)
         checked = {name: pools for name, pools in sets.items() if pools[0].checked}
         if not checked:
             logger.warning("no candidate is known to be right or wrong, so nothing is measured")
             return None
-        return _published(config, run, train, checked, found)
+        return _published(config, run, train, checked, found, notes)
 
 
-def selected_line(name: str, pool: Pool, choice: "Choice") -> dict[str, object]:
+def selected_line(name: str, pool: Pool, choice: "Choice", cycles: "Cycles") -> dict[str, object]:
     """One line of `selected.jsonl`."""
     chosen = pool.candidates[choice.place]
     return {
@@ -154,6 +161,8 @@ def selected_line(name: str, pool: Pool, choice: "Choice") -> dict[str, object]:
         "num_comparisons": len(choice.comparisons),
         "num_failed": sum(one.failed for one in choice.comparisons),
         "num_tokens": sum(one.num_tokens for one in choice.comparisons),
+        "num_cyclic": cycles.num_cyclic,
+        "num_triples": cycles.num_triples,
     }
 
 
@@ -197,21 +206,27 @@ def _train(config: SelectConfig, sets: Mapping[str, Sequence[Pool]], *, run: Pat
 def _compared(
     config: SelectConfig, name: str, pools: Sequence[Pool], *, run: Path
 ) -> ComparedPools:
-    if config.comparisons == "knockout":
-        return compare_by_knockout(config.judge, name, pools, run=run, seed=config.seed)
-    bound = config.limits.num_opponents if config.comparisons == "bounded" else None
+    from jurist.search import knockout_rounds, swiss_rounds
+
+    by_rounds = {
+        "knockout": knockout_rounds,
+        "swiss": partial(swiss_rounds, num_rounds=config.limits.num_opponents),
+    }
+    tournament = by_rounds.get(config.tournament)
+    if tournament is not None:
+        return compare_by_rounds(config.judge, name, pools, tournament, run=run, seed=config.seed)
+    bound = config.limits.num_opponents if config.tournament == "league" else None
     return compare_pools(config.judge, name, pools, num_opponents=bound, run=run, seed=config.seed)
 
 
 def _choices(config: SelectConfig, pools: Sequence[Pool], found: ComparedPools) -> list["Choice"]:
     from jurist.rewards import aggregated
-    from jurist.search import Choice, first_drawn, met, replayed_knockout
+    from jurist.search import Choice, first_drawn, undefeated
 
     cohorts = [cohort_of(pool) for pool in pools]
-    if config.comparisons == "knockout":
+    if config.tournament == "knockout":
         return [
-            replayed_knockout(cohort, met(made), seed=config.seed)
-            for cohort, made in zip(cohorts, found.compared, strict=True)
+            undefeated(cohort, made) for cohort, made in zip(cohorts, found.compared, strict=True)
         ]
     rewarded = aggregated(
         cohorts, found.compared, aggregation=config.aggregation, prior=config.prior
@@ -226,12 +241,39 @@ def _choices(config: SelectConfig, pools: Sequence[Pool], found: ComparedPools) 
     ]
 
 
+def _cycles(pools: Sequence[Pool], found: ComparedPools) -> list["Cycles"]:
+    """For each pool, whether the judge has an order of its candidates."""
+    from jurist.rewards import matches_of
+    from jurist.search import cycles
+
+    return [
+        cycles(matches_of(cohort_of(pool), made))
+        for pool, made in zip(pools, found.compared, strict=True)
+    ]
+
+
+def _counted(name: str, found: ComparedPools, circles: Sequence["Cycles"]) -> str:
+    """A line on what was asked, and on how far the answers make an order."""
+    cyclic, triples = (
+        sum(one.num_cyclic for one in circles),
+        sum(one.num_triples for one in circles),
+    )
+    said = (
+        f"of {triples:,} triples of candidates that all met, {cyclic:,} go round in a circle "
+        f"({100 * cyclic / triples:.1f} %; a coin: 25)"
+        if triples
+        else "no three candidates all met, so cycles cannot be seen"
+    )
+    return f"{name}: {len(found.pairs):,} comparisons in {len(circles):,} pools; {said}"
+
+
 def _published(
     config: SelectConfig,
     run: Path,
     train: Sets,
     checked: Mapping[str, Sequence[Pool]],
     found: Mapping[str, ComparedPools],
+    counted: Sequence[str],
 ) -> "Results":
     """Measure the sets whose candidates are checked, and write the report."""
     from jurist.recipes.reporting import gathered, publish
@@ -255,9 +297,13 @@ def _published(
         notes=(
             "Agreement is that on pairs of a right candidate and a wrong one; other pairs are tie "
             "labels, which no accuracy counts; flips, first slots and failures are of all pairs.",
+            *counted,
             *(
-                ("The pairs are those that met in a knockout: later rounds hold likelier ones.",)
-                if config.comparisons == "knockout"
+                (
+                    f"The pairs are those that met in a tournament ({config.tournament}): later "
+                    "rounds hold likelier ones.",
+                )
+                if config.tournament in ("knockout", "swiss")
                 else ()
             ),
         ),

@@ -1,6 +1,7 @@
 """What choosing among n candidates is worth, rule by rule, for the report of `jurist select`."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from jurist.data import Pool
@@ -40,8 +41,9 @@ def selection_rows(
     """
     every = sizes_of(pools)
     # Draws of fewer would have met others than those that were compared.
-    judged_sizes = every if config.comparisons == "all" else every[-1:]
+    judged_sizes = every if config.tournament == "all-pairs" else every[-1:]
     groups = [pool.group for pool in pools]
+    answer_of = _answer_of(config, pools)
     randomly, oracle = random_curve(pools, every), oracle_curve(pools, every)
     curves: list[tuple[str, str, RuleKind, Curve]] = [
         (
@@ -57,11 +59,10 @@ def selection_rows(
                 seed=config.seed,
             ),
         )
-        for rule_name, rule in _rules(config, every[-1]).items()
+        for rule_name, rule in _rules(config, every[-1], answer_of).items()
     ]
     lengths = [[float(len(one.text)) for one in pool.candidates] for pool in pools]
     curves.append(("longest", "", RuleKind.SHORTCUT, scored_curve(pools, lengths, every)))
-    answer_of = _answer_of(config, pools)
     if answer_of is not None:
         majority = majority_curve(
             pools, answer_of, every, max_draws=config.max_draws, seed=config.seed
@@ -94,20 +95,27 @@ def selection_rows(
     ]
 
 
-def _rules(config: "SelectConfig", most: int) -> dict[str, Rewarded | Knockout]:
+def _rules(
+    config: "SelectConfig", most: int, answer_of: Callable[[str], str | None] | None
+) -> dict[str, Rewarded | Knockout]:
     """The ways to go by the comparisons that were made, by name."""
     bound = config.limits.num_opponents
-    bounded = Rewarded(num_opponents=bound, aggregation=config.aggregation, prior=config.prior)
-    if config.comparisons == "bounded":
-        return {f"{bound} others each": bounded}
-    if config.comparisons == "knockout":
-        return {"knockout": Knockout()}
-    rules: dict[str, Rewarded | Knockout] = {
-        "all pairs": Rewarded(aggregation=config.aggregation, prior=config.prior)
+    everyone = Rewarded(aggregation=config.aggregation, prior=config.prior)
+    league = replace(everyone, num_opponents=bound)
+    named: dict[str, tuple[str, Rewarded | Knockout]] = {
+        "all-pairs": ("all pairs", everyone),
+        "league": (f"league of {bound}", league),
+        "swiss": (f"Swiss, {bound} rounds", replace(league, swiss=True)),
+        "knockout": ("knockout", Knockout()),
     }
-    if bound < most - 1:
-        rules[f"{bound} others each"] = bounded
-    return {**rules, "knockout": Knockout()}
+    if config.tournament != "all-pairs":
+        return dict([named[config.tournament]])
+    # Everyone meets everyone in a league of as many as there are.
+    same = {"league", "swiss"} if bound >= most - 1 else set[str]()
+    rules = dict(rule for tournament, rule in named.items() if tournament not in same)
+    if answer_of is not None:
+        rules["all pairs, weighted vote"] = replace(everyone, answer_of=answer_of)
+    return rules
 
 
 def _answer_of(config: "SelectConfig", pools: Sequence[Pool]) -> Callable[[str], str | None] | None:

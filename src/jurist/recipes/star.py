@@ -67,8 +67,11 @@ class StarConfig:
     """How the rounds of a STaR recipe sample, and where each begins."""
 
     rounds: int = 3
-    """Rounds; each works on a fresh equal part of the training preferences (Mahan et al. 2024,
-    App. A.3)."""
+    """Rounds of sampling and training."""
+
+    round_data: Literal["fresh", "all"] = "fresh"
+    """What each round works on: an equal part of the training preferences of its own (Mahan et al.
+    2024, App. A.3), or all of them."""
 
     num_samples: int = 8
     """Traces sampled per preference and order."""
@@ -113,7 +116,7 @@ class Round:
     """From 1."""
 
     preferences: list[Preference]
-    """Its fresh part of the training preferences."""
+    """What it works on of the training preferences."""
 
     folder: Path
     judge: str
@@ -136,7 +139,12 @@ def star_rounds(
     The time that the body of the loop takes is noted as training.
     """
     judge = model
-    for number, part in enumerate(parts(preferences, config.rounds, seed=seed), 1):
+    shares = (
+        parts(preferences, config.rounds, seed=seed)
+        if config.round_data == "fresh"
+        else [preferences] * config.rounds
+    )
+    for number, part in enumerate(shares, 1):
         turn = Round(
             number=number,
             preferences=part,
@@ -183,6 +191,7 @@ def sample_round(
     store: Path,
     max_tokens: int,
     bf16: bool,
+    labelled: bool = True,
 ) -> list[Trace]:
     """Sample the traces of one round, and note how they came out.
 
@@ -194,6 +203,7 @@ def sample_round(
         store: SQLite file of completions; what it holds is not sampled again.
         max_tokens: Longest trace. One that is cut never becomes a training row.
         bf16: Sample in bfloat16.
+        labelled: Whether there are labels to be right by.
 
     Returns:
         One trace per sample, in both orders of every preference that is no tie.
@@ -202,7 +212,7 @@ def sample_round(
         sampled = sample_traces(
             author, format, turn.preferences, config.sampling(seed=seed, max_tokens=max_tokens)
         )
-    note(turn, "traces.json", {"author": name, **sampled.counts()})
+    note(turn, "traces.json", {"author": name, **sampled.counts(labelled=labelled)})
     return sampled.traces
 
 
@@ -252,6 +262,7 @@ def keep_rows(
     format: Format | ResponseFormat,
     *,
     told: bool,
+    labelled: bool = True,
 ) -> None:
     """Write down what a round trains on, after a last look for labels in it.
 
@@ -260,11 +271,12 @@ def keep_rows(
         selection: The rows, and how they were chosen.
         format: The judge's.
         told: Whether some replies are of an author who knew the verdict.
+        labelled: Whether the rows were made by the preferences' labels.
 
     Raises:
         DataError: If a row says more than a judge is shown.
     """
-    refuse_leaks(selection.rows, turn.preferences, format, told=told)
+    refuse_leaks(selection.rows, turn.preferences, format, told=told, labelled=labelled)
     write_rows(turn.folder / "rows.jsonl.gz", selection.rows)
     write_json(turn.folder / "rows.json", selection.counts)
 

@@ -1,6 +1,12 @@
 """Results to results.json, report.md and one self-contained report.html, and to the terminal."""
 
 from jurist.reports.disagreements import worst_disagreements
+from jurist.reports.faithfulness import (
+    FaithfulnessRow,
+    faithfulness_section,
+    save_faithfulness,
+    views_section,
+)
 from jurist.reports.html import html
 from jurist.reports.markdown import markdown
 from jurist.reports.results import (
@@ -24,6 +30,7 @@ __all__ = [
     "ComparisonRow",
     "DatasetFacts",
     "Disagreement",
+    "FaithfulnessRow",
     "JudgedRow",
     "OfficialRow",
     "Results",
@@ -31,12 +38,15 @@ __all__ = [
     "SelectionRow",
     "ShortcutRow",
     "SummaryTable",
+    "faithfulness_section",
     "html",
     "judged_row",
     "load_results",
     "markdown",
+    "save_faithfulness",
     "save_report",
     "save_results",
     "summary_table",
+    "views_section",
     "worst_disagreements",
 ]

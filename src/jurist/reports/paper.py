@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from jurist.evaluation import Estimate, SeededAgreement
+from jurist.reports.faithfulness import FaithfulnessRow
 from jurist.reports.results import DatasetFacts, ShortcutRow
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of the layout of a replication's `results.json`."""
 
 Side = Literal["in_distribution", "shifted"]
@@ -97,6 +98,9 @@ class PaperResults:
 
     averaged: tuple[PaperRow, ...]
     """With the averaged probability of verdicts instead of counted votes."""
+
+    faithfulness: tuple[FaithfulnessRow, ...]
+    """Whether verdicts follow from their traces, of some methods, all seeds together."""
 
     authors: Mapping[str, str]
     """Who writes the rationales, by method of Table 1."""

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from jurist.evaluation import SeededAgreement
+from jurist.reports.faithfulness import faithfulness_section
 from jurist.reports.paper import PaperResults
 from jurist.reports.published import FIGURE_2, FIGURE_4, FIGURE_5, TABLE_1, TABLE_3
 from jurist.reports.sections import Section
@@ -28,6 +29,7 @@ def paper_sections(results: PaperResults) -> list[Section]:
         _reliability(results),
         _confidence(results),
         _reasons(results),
+        faithfulness_section(results.faithfulness),
         _categories(results),
         _cost(results),
         _data(results),

@@ -1,7 +1,11 @@
-"""The cells of the smaller tables, the same in Markdown and on the page."""
+"""The cells of the smaller tables, the same in Markdown, on the page and on the terminal."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
 
 from jurist.evaluation import Estimate
 from jurist.reports.results import JudgedRow, Results, RuleKind
@@ -18,6 +22,16 @@ class Section:
 
     headings: tuple[str, ...]
     cells: tuple[tuple[str, ...], ...]
+
+
+def section_table(section: Section) -> Table:
+    """The cells of a section as a table for the terminal."""
+    table = Table(box=box.SIMPLE, show_edge=False)
+    for heading in section.headings:
+        table.add_column(Text(heading))
+    for row in section.cells:
+        table.add_row(*(Text(cell) for cell in row))
+    return table
 
 
 def sections(results: Results) -> list[Section]:

@@ -9,6 +9,7 @@ from jurist.rewards.cohort import (
     aggregated,
     cohort_comparisons,
     drawn_order,
+    matches_of,
 )
 from jurist.rewards.design import pairings
 from jurist.rewards.pairwise import PairwiseReward, ReferenceReward
@@ -17,6 +18,7 @@ from jurist.rewards.strengths import (
     DEFAULT_PRIOR,
     Matches,
     bradley_terry_strengths,
+    strength_covariance,
     win_rates,
 )
 from jurist.rewards.trl import TRLCohortReward, TRLReferenceReward
@@ -38,6 +40,8 @@ __all__ = [
     "bradley_terry_strengths",
     "cohort_comparisons",
     "drawn_order",
+    "matches_of",
     "pairings",
+    "strength_covariance",
     "win_rates",
 ]

@@ -202,7 +202,7 @@ def aggregated(
         ValueError: If lengths differ, a pair stands there twice, or a comparison is of a text that
             the cohort does not hold.
     """
-    matches = [_matches(*of) for of in zip(cohorts, compared, strict=True)]
+    matches = [matches_of(*of) for of in zip(cohorts, compared, strict=True)]
     if aggregation == "bradley-terry":
         values = bradley_terry_strengths(matches, prior=prior)
     else:
@@ -221,8 +221,12 @@ def centred(values: Sequence[float | None]) -> tuple[float | None, ...]:
     return tuple(None if value is None else value - mean for value in values)
 
 
-def _matches(cohort: Cohort, compared: Sequence[Compared]) -> Matches:
-    """The comparisons as arrays, over the different responses in the order of their texts."""
+def matches_of(cohort: Cohort, compared: Sequence[Compared]) -> Matches:
+    """The comparisons as arrays, over the different responses in the order of their texts.
+
+    Raises:
+        ValueError: As of `aggregated`.
+    """
     texts = sorted(set(cohort.responses))
     places = {text: place for place, text in enumerate(texts)}
     wins = np.full((len(texts), len(texts)), 0.5)

@@ -29,9 +29,9 @@ class Matches:
     """Probability that the response of the row beats that of the column, strictly between 0 and 1
     where `met`; a row and its column add up to 1. Anything elsewhere. Shape: [n, n]."""
 
-    met: npt.NDArray[np.bool_]
-    """Which pairs were compared and came to a verdict; symmetric, false on the diagonal. Shape:
-    [n, n]."""
+    met: npt.NDArray[np.bool_] | Floats
+    """Which pairs were compared and came to a verdict, or how often; symmetric, false or 0 on the
+    diagonal. Shape: [n, n]."""
 
     copies: Floats
     """How often each response stands in the cohort, at least once. Shape: [n]."""
@@ -83,6 +83,29 @@ def bradley_terry_strengths(
     return found
 
 
+def strength_covariance(
+    matches: Matches, strengths: Floats, *, prior: float = DEFAULT_PRIOR
+) -> Floats:
+    """Covariance of the strengths less their mean, from the curvature of the likelihood.
+
+    The inverse of the observed information where the likelihood is greatest, prior included; a
+    comparison counts as one however sure the judge was.
+
+    Args:
+        matches: Of one cohort.
+        strengths: What `bradley_terry_strengths` gives for it. Shape: [n].
+        prior: As there.
+
+    Returns:
+        In squared nats. Shape: [n, n].
+    """
+    _, information = _derivatives(
+        strengths[None], matches.wins[None], _weights(matches)[None], prior * matches.copies[None]
+    )
+    centre = np.eye(len(strengths)) - 1.0 / len(strengths)
+    return centre @ np.linalg.inv(information[0]) @ centre
+
+
 def win_rates(matches: Matches) -> Floats:
     """Mean probability that each response beats another of its cohort, of those it was compared
     with. A copy of it is another, which it beats half the time.
@@ -91,7 +114,7 @@ def win_rates(matches: Matches) -> Floats:
         Shares between 0 and 1; NaN where nothing was compared. Shape: [n].
     """
     opponents = matches.met * matches.copies
-    won = np.where(matches.met, matches.wins, 0.0) * matches.copies
+    won = np.where(opponents > 0.0, opponents * matches.wins, 0.0)
     total = opponents.sum(axis=1) + matches.copies - 1.0
     halves = 0.5 * (matches.copies - 1.0)
     with np.errstate(invalid="ignore"):

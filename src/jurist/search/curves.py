@@ -10,8 +10,11 @@ import random
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import combinations
 from typing import NamedTuple
+
+import numpy as np
 
 from jurist.data import Pool
 from jurist.digest import derive_seed
@@ -19,12 +22,21 @@ from jurist.rewards import (
     DEFAULT_PRIOR,
     Aggregation,
     Cohort,
+    CohortRewards,
     Compared,
     aggregated,
-    cohort_comparisons,
     drawn_order,
 )
-from jurist.search.best_of_n import Met, compared_pair, met, replayed_knockout
+from jurist.search.tournaments import (
+    Met,
+    Tournament,
+    league_rounds,
+    met,
+    replay,
+    replayed_knockout,
+    swiss_rounds,
+)
+from jurist.search.votes import answer_numbers, taken, weighted_votes
 
 MAX_DRAWS = 64
 """Most draws of n candidates of a pool that are looked at; if there are no more, all are."""
@@ -58,6 +70,24 @@ class Rewarded:
 
     aggregation: Aggregation = "bradley-terry"
     prior: float = DEFAULT_PRIOR
+    swiss: bool = False
+    """Each meets those of about its own standing, round by round, and not others fixed beforehand.
+    `num_opponents` is then how many rounds there are, and cannot be None."""
+
+    answer_of: Callable[[str], str | None] | None = None
+    """If given, the rule of the answer whose candidates together have the greatest sum of
+    `sigmoid(reward)` (`weighted_votes`), any of them as likely."""
+
+    def __post_init__(self) -> None:
+        if self.swiss and self.num_opponents is None:
+            raise ValueError("a Swiss tournament needs num_opponents, its number of rounds")
+
+    @property
+    def tournament(self) -> Tournament:
+        """Who meets whom."""
+        if self.swiss and self.num_opponents is not None:
+            return partial(swiss_rounds, num_rounds=self.num_opponents)
+        return partial(league_rounds, num_opponents=self.num_opponents)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -281,20 +311,30 @@ def _rewarded(
         for pool, members, _ in asked
     ]
     compared = [
-        [
-            compared_pair(table, one.first, one.second)
-            for one in cohort_comparisons(cohort, num_opponents=rule.num_opponents, seed=seed)
-        ]
+        replay(cohort, table, rule.tournament, seed=seed)
         for cohort, (_, _, table) in zip(cohorts, asked, strict=True)
     ]
     found = aggregated(cohorts, compared, aggregation=rule.aggregation, prior=rule.prior)
     outcomes: list[_Outcome] = []
     for (pool, members, _), rewards in zip(asked, found, strict=True):
-        correct = _mean([_correct(pool, members[place]) for place in rewards.best])
+        texts = [pool.candidates[i].text for i in members]
+        best = rewards.best if rule.answer_of is None else _voted(texts, rewards, rule.answer_of)
+        correct = _mean([_correct(pool, members[place]) for place in best])
         outcomes.append(
             _Outcome(correct, float(len(rewards.comparisons)), float(rewards.num_tokens))
         )
     return outcomes
+
+
+def _voted(
+    texts: Sequence[str], rewards: CohortRewards, answer_of: Callable[[str], str | None]
+) -> list[int]:
+    """Places of the candidates that a vote weighted by their rewards takes."""
+    answers = answer_numbers([answer_of(text) for text in texts])
+    weights = [
+        0.0 if reward is None else 1.0 / (1.0 + math.exp(-reward)) for reward in rewards.rewards
+    ]
+    return np.flatnonzero(taken(weighted_votes(answers, weights))).tolist()
 
 
 def _knocked_out(pool: Pool, members: Sequence[int], table: Met, *, seed: int) -> _Outcome:

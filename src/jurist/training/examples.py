@@ -113,6 +113,7 @@ def pair_examples(tokenizer: PreTrainedTokenizerBase, rows: Sequence[PairRow]) -
                     _joined(prompt, encode_reply(tokenizer, row.chosen)),
                     _joined(prompt, encode_reply(tokenizer, row.rejected)),
                 ),
+                weight=row.weight,
                 reference_logps=tuple(logp for logp in logps if logp is not None),
             )
         )
