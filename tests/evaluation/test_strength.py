@@ -84,6 +84,14 @@ def test_resamples_have_the_correlations_of_their_rows(seed):
         assert found.kendall.value == pytest.approx(stats.kendalltau(x, y).statistic)
 
 
+def test_a_resample_in_which_nothing_varies_is_left_out():
+    found = correlations([0, 1], [0, 1], ["a", "b"], num_resamples=50)
+    assert found is not None
+    # What is left is 1 throughout, so that two groups decide the width: z^2 / (2 + z^2).
+    assert found.pearson.low == pytest.approx(1 - 3.8415 / 5.8415, abs=1e-4)
+    assert found.pearson.high == 1.0
+
+
 def test_what_does_not_vary_has_no_correlation():
     assert correlations([1, 1, 1], [1, 2, 3], list("abc")) is None
     assert correlations([1], [1], ["a"]) is None
