@@ -41,19 +41,19 @@ from jurist.storage import write_json
 from jurist.training.config import TrainingConfig
 from jurist.worlds import BASE, preferences
 
-VOTING = VotingConfig(votes=4, max_tokens=64)
-STAR = StarConfig(rounds=1, num_samples=2, per_prompt=1)
+VOTING = VotingConfig(votes=8, max_tokens=64)
+STAR = StarConfig(rounds=1, num_samples=4, per_prompt=2)
 
 RATES: dict[str, tuple[float, int]] = {
     "Bradley-Terry": (3e-4, 4),
-    "CLoud": (1e-3, 6),
-    "Critic-RM": (1e-3, 6),
+    "CLoud": (3e-4, 4),
+    "Critic-RM": (1e-3, 4),
     "verifier": (1e-3, 4),
     "verifier, lambda 0": (1e-3, 4),
-    "verifier with rationales": (1e-3, 4),
+    "verifier with rationales": (1e-3, 2),
     "GenRM": (3e-3, 4),
     "Bradley-Terry from the critic": (3e-4, 4),
-    "CLoud, critic's critiques first": (1e-3, 6),
+    "CLoud, critic's critiques first": (3e-4, 4),
 }
 """Learning rate and epochs. Those of Bradley-Terry and GenRM are the paper's run's."""
 
