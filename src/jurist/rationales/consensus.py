@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, cast
 
 from jurist.digest import derive_seed
 from jurist.rationales.contrast import right_and_wrong
 from jurist.rationales.draw import refuse_none
 from jurist.rationales.rows import PairRow, Selection, Trace
-from jurist.types import Preference
+from jurist.types import Preference, Verdict
 
 Voters: TypeAlias = Literal["both-orders", "each-order"]
 """Whose votes are counted together: all traces of a preference, or those in one of its orders."""
@@ -57,13 +57,13 @@ def majority_and_minority(
     """
     polls: dict[tuple[str, ...], list[Trace]] = {}
     for trace in traces:
-        order = (trace.label,) if voters == "each-order" else ()
+        order = (_order(trace),) if voters == "each-order" else ()
         polls.setdefault((trace.preference_id, *order), []).append(trace)
     elected: list[Trace] = []
     even = unsure = 0
     for poll in polls.values():
         lead = sum(
-            (trace.outcome is trace.label) - (trace.outcome is trace.label.swapped())
+            (trace.outcome is _order(trace)) - (trace.outcome is _order(trace).swapped())
             for trace in poll
         )
         weight = abs(lead) / len(poll)
@@ -72,7 +72,9 @@ def majority_and_minority(
         if lead and weight >= min_margin:
             elected += [
                 replace(
-                    trace, label=trace.label if lead > 0 else trace.label.swapped(), weight=weight
+                    trace,
+                    label=_order(trace) if lead > 0 else _order(trace).swapped(),
+                    weight=weight,
                 )
                 for trace in poll
             ]
@@ -94,3 +96,8 @@ def majority_and_minority(
         pairs.rows, counts, "traces with and against a majority are needed, for either verdict"
     )
     return Selection(rows=pairs.rows, counts=counts)
+
+
+def _order(trace: Trace) -> Verdict:
+    """The label of a trace about two responses, which says what order they were shown in."""
+    return cast(Verdict, trace.label)

@@ -32,7 +32,7 @@ def read_principles(path: str) -> tuple[Principle, ...]:
     for where, line in _lines(path):
         values = _object(line, where, {"text": str, "opposite": str, "negated": bool}, _PRINCIPLE)
         try:
-            found.append(Principle(**{"negated": False, **values}))
+            found.append(Principle(**values))
         except ValueError as error:
             raise DataError(f"{where}: {error}") from error
     if not found:
