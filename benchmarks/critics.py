@@ -29,7 +29,7 @@ from jurist.recipes.errands import Errand, run_errands
 from jurist.recipes.evaluate import EvaluateConfig
 from jurist.recipes.generative_verifier import GenerativeVerifierConfig
 from jurist.recipes.genrm import GenRMConfig
-from jurist.recipes.open_judge import JudgeConfig, VotingConfig
+from jurist.recipes.judge_config import JudgeConfig, VotingConfig
 from jurist.recipes.paper import WORLD
 from jurist.recipes.paper_report import read_runs
 from jurist.recipes.paper_world import make_author, write_world

@@ -14,7 +14,8 @@ from jurist.engines.transformers import TransformersEngine
 from jurist.errors import DataError
 from jurist.evaluation import Estimate, group_bootstrap
 from jurist.judges import Judge, ballots
-from jurist.recipes.open_judge import JudgeConfig, VotingConfig, open_judge
+from jurist.recipes.judge_config import JudgeConfig, VotingConfig
+from jurist.recipes.open_judge import open_judge
 from jurist.types import Comparison, Preference, Sampling
 from jurist.worlds import BASE, FLOURISH, SPLITS, Part, Split, check, preferences
 

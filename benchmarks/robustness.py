@@ -18,7 +18,7 @@ from jurist.evaluation import compare, judged
 from jurist.evaluation.intervals import Estimate
 from jurist.recipes import quickstart
 from jurist.recipes.evaluate import EvaluateConfig, evaluate, kept_readings
-from jurist.recipes.open_judge import JudgeConfig, VotingConfig
+from jurist.recipes.judge_config import JudgeConfig, VotingConfig
 from jurist.recipes.quickstart import FULL, ZERO_SHOT, QuickstartConfig, write_world
 from jurist.recipes.sets import read_sets
 from jurist.reports import load_results

@@ -28,9 +28,10 @@ from jurist.data import read_preferences
 from jurist.evaluation import across_seeds, crossed_bootstrap, seeded_difference, shortcuts
 from jurist.formats import Terse
 from jurist.rationales import PairRow, both_orders, read_rows
+from jurist.recipes.checkpoints import last_of
 from jurist.recipes.errands import Errand, run_errands
 from jurist.recipes.evaluate import EvaluateConfig
-from jurist.recipes.open_judge import JudgeConfig, VotingConfig, last_of
+from jurist.recipes.judge_config import JudgeConfig, VotingConfig
 from jurist.recipes.paper import WORLD
 from jurist.recipes.paper_report import read_runs
 from jurist.recipes.paper_world import WorldSize, write_world

@@ -8,7 +8,7 @@ import pytest
 from jurist.errors import ConfigError
 from jurist.rationales import PairRow, read_rows
 from jurist.recipes.con_j import ConJConfig, con_j
-from jurist.recipes.open_judge import VotingConfig
+from jurist.recipes.judge_config import VotingConfig
 from jurist.recipes.sets import DataConfig
 from jurist.recipes.star import StarConfig
 from jurist.training.config import TrainingConfig

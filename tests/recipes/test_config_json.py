@@ -19,8 +19,8 @@ from jurist.recipes.faithfulness import FaithfulnessConfig
 from jurist.recipes.generative_verifier import GenerativeVerifierConfig
 from jurist.recipes.genrm import GenRMConfig
 from jurist.recipes.judge import JudgeFileConfig
+from jurist.recipes.judge_config import JudgeConfig, VotingConfig
 from jurist.recipes.label import LabelConfig
-from jurist.recipes.open_judge import JudgeConfig, VotingConfig
 from jurist.recipes.pair_rm import PairRMConfig
 from jurist.recipes.paper import PaperConfig
 from jurist.recipes.pools import PoolsConfig

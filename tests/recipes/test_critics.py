@@ -12,7 +12,8 @@ from jurist.rationales import SupervisedRow, read_rows, refuse_leaks, verdict_ro
 from jurist.recipes.cloud import CLoudConfig, cloud
 from jurist.recipes.critic_rm import CriticRMConfig, critic_rm
 from jurist.recipes.generative_verifier import GenerativeVerifierConfig, generative_verifier
-from jurist.recipes.open_judge import JudgeConfig, VotingConfig, open_judge
+from jurist.recipes.judge_config import JudgeConfig, VotingConfig
+from jurist.recipes.open_judge import open_judge
 from jurist.recipes.paper_world import make_author
 from jurist.recipes.sets import DataConfig
 from jurist.recipes.star import AuthorConfig, StarConfig

@@ -11,7 +11,7 @@ import pytest
 from jurist.errors import ConfigError, DataError
 from jurist.recipes.errands import Errand, run_errands
 from jurist.recipes.evaluate import EvaluateConfig
-from jurist.recipes.open_judge import JudgeConfig, VotingConfig
+from jurist.recipes.judge_config import JudgeConfig, VotingConfig
 from jurist.recipes.pair_rm import PairRMConfig
 from jurist.recipes.sets import DataConfig
 from jurist.training.config import TrainingConfig

@@ -18,7 +18,7 @@ from jurist.errors import ConfigError, DataError
 from jurist.recipes import evaluate as recipe
 from jurist.recipes import open_judge as open_judge_recipe
 from jurist.recipes.evaluate import EvaluateConfig, evaluate, run_evaluate
-from jurist.recipes.open_judge import JudgeConfig, VotingConfig
+from jurist.recipes.judge_config import JudgeConfig, VotingConfig
 from jurist.worlds import preferences
 
 VOTES = VotingConfig(votes=2)

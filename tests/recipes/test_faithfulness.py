@@ -18,7 +18,7 @@ from jurist.recipes.faithfulness import (
     run_faithfulness,
 )
 from jurist.recipes.judge import JudgeFileConfig, run_judge
-from jurist.recipes.open_judge import JudgeConfig, VotingConfig
+from jurist.recipes.judge_config import JudgeConfig, VotingConfig
 from jurist.types import Failure, Judgement, Preference, Verdict, user
 from jurist.worlds import BASE
 

@@ -11,7 +11,7 @@ from jurist.engines import ScriptedEngine
 from jurist.engines import openai as served
 from jurist.judges import Ballot
 from jurist.recipes.judge import JudgeFileConfig, run_judge, verdict_line
-from jurist.recipes.open_judge import JudgeConfig, VotingConfig
+from jurist.recipes.judge_config import JudgeConfig, VotingConfig
 from jurist.types import Failure, Judgement, Preference, Verdict, user
 
 PAIR = Preference(id="0", prompt=user("q"), chosen="good", rejected="bad", group="0")

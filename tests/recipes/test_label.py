@@ -12,8 +12,8 @@ from jurist.engines import ScriptedEngine
 from jurist.engines import openai as served
 from jurist.errors import ConfigError, DataError
 from jurist.judges import Ballot
+from jurist.recipes.judge_config import JudgeConfig, VotingConfig
 from jurist.recipes.label import LabelConfig, label_of, run_label
-from jurist.recipes.open_judge import JudgeConfig, VotingConfig
 from jurist.recipes.pools import PoolsConfig
 from jurist.types import Failure, Judgement, Preference, Verdict, user
 

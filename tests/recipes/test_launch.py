@@ -15,7 +15,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from jurist.recipes.open_judge import VotingConfig
+from jurist.recipes.judge_config import VotingConfig
 from jurist.recipes.sets import DataConfig
 from jurist.recipes.star import StarConfig
 from jurist.recipes.star_dpo import StarDPOConfig, star_dpo

@@ -9,14 +9,9 @@ import pytest
 from jurist.engines import ScriptedEngine
 from jurist.engines import openai as served
 from jurist.errors import ConfigError
-from jurist.recipes.open_judge import (
-    JudgeConfig,
-    VotingConfig,
-    checkpoint_folder,
-    format_name,
-    open_judge,
-    read_card,
-)
+from jurist.recipes.checkpoints import checkpoint_folder, format_name, read_card
+from jurist.recipes.judge_config import JudgeConfig, VotingConfig
+from jurist.recipes.open_judge import open_judge
 from jurist.storage import write_json
 from jurist.types import Comparison, Verdict, user
 from jurist.worlds import BASE, preferences
@@ -274,6 +269,16 @@ def test_a_model_may_be_asked_for_points_and_one_that_was_trained_so_is(tmp_path
     asked = JudgeConfig(model=str(trained), format="terse")
     with open_judge(asked, seed=0, store=tmp_path / "s") as opened:
         assert (opened.kind, opened.format) == ("reasoning", "terse")
+
+
+@pytest.mark.parametrize(
+    ("flag", "wanted"),
+    [("principles", "principles"), ("rubric", "prometheus"), ("references", "prometheus")],
+)
+def test_what_a_format_does_not_go_by_is_refused(flag, wanted):
+    with pytest.raises(ConfigError, match=f"--{flag} is what --format {wanted} goes by; with"):
+        JudgeConfig(model="m", format="pairwise", **{flag: "file"})
+    assert getattr(JudgeConfig(model="m", format=wanted, **{flag: "file"}), flag) == "file"
 
 
 @pytest.mark.parametrize(

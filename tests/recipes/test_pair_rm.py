@@ -3,8 +3,9 @@
 import pytest
 
 from jurist.errors import ConfigError
+from jurist.recipes.judge_config import JudgeConfig
 from jurist.recipes.open_engine import ProcessesConfig
-from jurist.recipes.open_judge import JudgeConfig, open_judge
+from jurist.recipes.open_judge import open_judge
 from jurist.recipes.pair_rm import PairRMConfig, pair_rm
 from jurist.recipes.sets import DataConfig
 from jurist.training.config import TrainingConfig

@@ -11,7 +11,7 @@ from jurist.evaluation import Estimate
 from jurist.recipes import paper as module
 from jurist.recipes import paper_plan
 from jurist.recipes.errands import do_errand
-from jurist.recipes.open_judge import VotingConfig
+from jurist.recipes.judge_config import VotingConfig
 from jurist.recipes.paper import PaperConfig, held_out, paper
 from jurist.recipes.paper_claims import CLAIMS, verdict_on
 from jurist.recipes.paper_plan import FOREIGN, SETTINGS, plan

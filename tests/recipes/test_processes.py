@@ -13,8 +13,9 @@ import pytest
 from jurist.data import write_preferences
 from jurist.engines.cached import CHUNK_SIZE
 from jurist.errors import ConfigError
+from jurist.recipes.judge_config import JudgeConfig
 from jurist.recipes.open_engine import ProcessesConfig, visible_gpus
-from jurist.recipes.open_judge import JudgeConfig, open_judge
+from jurist.recipes.open_judge import open_judge
 from jurist.worlds import BASE, preferences
 
 ARGUMENTS = ("--votes", "4", "--max-tokens", "64")

@@ -10,7 +10,7 @@ from jurist.engines import ScriptedEngine
 from jurist.engines import openai as served
 from jurist.errors import ConfigError, StoreError
 from jurist.recipes.evaluate import EvaluateConfig, run_evaluate
-from jurist.recipes.open_judge import JudgeConfig, VotingConfig
+from jurist.recipes.judge_config import JudgeConfig, VotingConfig
 from jurist.recipes.rerun import RerunConfig, run_rerun
 from jurist.recipes.run import read_run_config
 from jurist.worlds import preferences

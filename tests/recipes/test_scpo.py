@@ -8,7 +8,7 @@ import pytest
 from jurist.data import read_preferences, write_preferences
 from jurist.errors import ConfigError
 from jurist.rationales import PairRow, read_rows
-from jurist.recipes.open_judge import VotingConfig
+from jurist.recipes.judge_config import VotingConfig
 from jurist.recipes.scpo import ScPOConfig, scpo
 from jurist.recipes.sets import DataConfig
 from jurist.recipes.star import StarConfig

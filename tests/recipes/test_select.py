@@ -8,7 +8,7 @@ from jurist.data import Candidate, Pool
 from jurist.engines import ScriptedEngine
 from jurist.engines import openai as served
 from jurist.errors import ConfigError, DataError
-from jurist.recipes.open_judge import JudgeConfig, VotingConfig
+from jurist.recipes.judge_config import JudgeConfig, VotingConfig
 from jurist.recipes.pools import PoolsConfig, pair_of
 from jurist.recipes.select import SelectConfig, run_select, select
 from jurist.reports import RuleKind, load_results

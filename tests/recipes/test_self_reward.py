@@ -18,7 +18,7 @@ from jurist.judges import Rating
 from jurist.rationales import PairRow, read_rows
 from jurist.recipes import open_judge, star
 from jurist.recipes import self_reward as module
-from jurist.recipes.open_judge import VotingConfig
+from jurist.recipes.judge_config import VotingConfig
 from jurist.recipes.self_reward import SelfRewardConfig, best_against_worst, self_reward
 from jurist.recipes.sets import DataConfig
 from jurist.recipes.star import AuthorConfig, StarConfig

@@ -11,7 +11,7 @@ from jurist.engines import ScriptedEngine
 from jurist.errors import ConfigError
 from jurist.rationales import SupervisedRow, read_rows
 from jurist.recipes import self_taught as module
-from jurist.recipes.open_judge import VotingConfig
+from jurist.recipes.judge_config import VotingConfig
 from jurist.recipes.self_taught import SelfTaughtConfig, self_taught
 from jurist.recipes.sets import DataConfig
 from jurist.recipes.star import StarConfig

@@ -11,7 +11,8 @@ from jurist.errors import ConfigError
 from jurist.formats import Terse
 from jurist.rationales import SupervisedRow
 from jurist.rationales.rows import read_rows
-from jurist.recipes.open_judge import VotingConfig, checkpoint_folder
+from jurist.recipes.checkpoints import checkpoint_folder
+from jurist.recipes.judge_config import VotingConfig
 from jurist.recipes.sets import DataConfig
 from jurist.recipes.star import StarConfig
 from jurist.recipes.star_sft import StarSFTConfig, star_sft

@@ -9,7 +9,7 @@ from jurist.data import read_preferences
 from jurist.errors import ConfigError, DataError
 from jurist.formats import Rationalizer, Terse
 from jurist.rationales import PairRow, Selection, SupervisedRow, both_orders, find_leaks, read_rows
-from jurist.recipes.open_judge import VotingConfig
+from jurist.recipes.judge_config import VotingConfig
 from jurist.recipes.sets import DataConfig
 from jurist.recipes.star import AuthorConfig, StarConfig, keep_rows, star_rounds
 from jurist.recipes.star_rationalizer import StarRationalizerConfig, star_rationalizer

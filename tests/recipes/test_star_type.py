@@ -6,7 +6,7 @@ from jurist.data import write_preferences
 from jurist.engines import Cached
 from jurist.engines.transformers import TransformersEngine
 from jurist.formats import make_format
-from jurist.recipes.open_judge import VotingConfig
+from jurist.recipes.judge_config import VotingConfig
 from jurist.recipes.sets import DataConfig
 from jurist.recipes.star import StarConfig
 from jurist.recipes.star_dpo import StarDPOConfig, star_dpo

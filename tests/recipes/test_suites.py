@@ -9,7 +9,7 @@ from jurist.data import find_suites, read_suite
 from jurist.engines import ScriptedEngine
 from jurist.engines import openai as served
 from jurist.errors import ConfigError, DataError
-from jurist.recipes.open_judge import JudgeConfig, VotingConfig
+from jurist.recipes.judge_config import JudgeConfig, VotingConfig
 from jurist.recipes.suites import SuitesConfig, evaluate_suites, run_suites
 from jurist.reports import load_results
 

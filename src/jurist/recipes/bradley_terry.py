@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jurist.recipes.evaluate import finish, show
+from jurist.recipes.judge_config import JudgeConfig
 from jurist.recipes.launch import in_all_processes
-from jurist.recipes.open_judge import JudgeConfig
 from jurist.recipes.run import open_run, stopwatch
 from jurist.recipes.sets import DataConfig, read_sets
 from jurist.training.config import TrainingConfig

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from jurist.formats import make_pointwise
+from jurist.recipes.checkpoints import pointwise_name, read_card
 from jurist.recipes.critics import critic_of, sample_pairs
 from jurist.recipes.evaluate import finish, show
+from jurist.recipes.judge_config import VotingConfig
 from jurist.recipes.launch import in_all_processes
-from jurist.recipes.open_judge import VotingConfig, pointwise_name, read_card
 from jurist.recipes.run import open_run
 from jurist.recipes.sets import DataConfig, read_sets
 from jurist.recipes.star import AuthorConfig, StarConfig, star_rounds

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from jurist.formats import ResponseFormat
 from jurist.rationales import CritiquePair, Selection, critique_pairs
-from jurist.recipes.open_judge import JudgeConfig, VotingConfig, last_of
+from jurist.recipes.checkpoints import last_of
+from jurist.recipes.judge_config import JudgeConfig, VotingConfig
 from jurist.recipes.star import Round, StarConfig, keep_rows, sample_round
 from jurist.training.config import TrainingConfig
 

@@ -12,7 +12,8 @@ from rich.console import Console
 
 from jurist.errors import ConfigError
 from jurist.progress import progress
-from jurist.recipes.open_judge import JudgeConfig, OpenJudge, check_failure_rate, open_judge
+from jurist.recipes.judge_config import JudgeConfig, check_failure_rate
+from jurist.recipes.open_judge import OpenJudge, open_judge
 from jurist.recipes.readings import Readings, read_readings, write_readings
 from jurist.recipes.run import open_run, seconds_spent, stopwatch
 from jurist.recipes.sets import DataConfig, Sets, read_set, read_tests

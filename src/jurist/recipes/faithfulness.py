@@ -22,10 +22,11 @@ from jurist.engines.base import LogprobEngine
 from jurist.errors import ConfigError
 from jurist.formats import Format, FormatName, make_format, reasoning, without_statements
 from jurist.judges import verdicts_after
+from jurist.recipes.checkpoints import checkpoint_folder, format_name, read_card
 from jurist.recipes.evaluate import EvaluateConfig, kept_readings
 from jurist.recipes.judge import JudgeFileConfig
+from jurist.recipes.judge_config import JudgeConfig
 from jurist.recipes.open_engine import EngineName, ProcessesConfig, open_engine
-from jurist.recipes.open_judge import JudgeConfig, checkpoint_folder, format_name, read_card
 from jurist.recipes.run import from_json, open_run, read_run_config, stopwatch
 from jurist.recipes.sets import DataConfig, read_set, read_sets, read_tests
 from jurist.storage import replacing

@@ -15,15 +15,10 @@ from typing import TYPE_CHECKING, Literal
 from jurist.errors import ConfigError
 from jurist.formats import ResponseFormat, make_pointwise
 from jurist.rationales import Selection, SupervisedRow, response_rows, right_traces, verdict_rows
+from jurist.recipes.checkpoints import last_of, pointwise_name, read_card
 from jurist.recipes.evaluate import finish, show
+from jurist.recipes.judge_config import JudgeConfig, VotingConfig
 from jurist.recipes.launch import in_all_processes
-from jurist.recipes.open_judge import (
-    JudgeConfig,
-    VotingConfig,
-    last_of,
-    pointwise_name,
-    read_card,
-)
 from jurist.recipes.run import open_run
 from jurist.recipes.sets import DataConfig, read_sets
 from jurist.recipes.star import Round, StarConfig, keep_rows, note, sample_round, star_rounds

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Literal
 
 from jurist.formats import make_format
 from jurist.rationales import verdict_rows, write_rows
+from jurist.recipes.checkpoints import format_name, read_card
 from jurist.recipes.evaluate import finish, show
+from jurist.recipes.judge_config import JudgeConfig
 from jurist.recipes.launch import in_all_processes
-from jurist.recipes.open_judge import JudgeConfig, format_name, read_card
 from jurist.recipes.run import open_run, stopwatch
 from jurist.recipes.sets import DataConfig, read_sets
 from jurist.training.config import TrainingConfig

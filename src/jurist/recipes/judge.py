@@ -11,7 +11,7 @@ from rich.console import Console
 from jurist.digest import canonical
 from jurist.judges import Ballot
 from jurist.recipes.evaluate import judge_tests_with, readings_path
-from jurist.recipes.open_judge import JudgeConfig, check_failure_rate
+from jurist.recipes.judge_config import JudgeConfig, check_failure_rate
 from jurist.recipes.readings import iterate_readings
 from jurist.recipes.run import open_run
 from jurist.recipes.sets import DataConfig, read_set

@@ -17,7 +17,7 @@ from jurist.digest import canonical
 from jurist.errors import ConfigError, DataError
 from jurist.judges import Ballot
 from jurist.recipes.evaluate import judge_tests_with, readings_path
-from jurist.recipes.open_judge import JudgeConfig, check_failure_rate
+from jurist.recipes.judge_config import JudgeConfig, check_failure_rate
 from jurist.recipes.pools import PoolsConfig, cohort_of, compare_pools, read_pool_sets
 from jurist.recipes.readings import iterate_readings
 from jurist.recipes.run import open_run

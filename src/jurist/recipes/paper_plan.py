@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from jurist.recipes.bradley_terry import BradleyTerryConfig
+from jurist.recipes.checkpoints import format_name, last_of, read_card
 from jurist.recipes.errands import Errand
 from jurist.recipes.evaluate import EvaluateConfig
 from jurist.recipes.faithfulness import FaithfulnessConfig
 from jurist.recipes.genrm import GenRMConfig
-from jurist.recipes.open_judge import JudgeConfig, VotingConfig, format_name, last_of, read_card
+from jurist.recipes.judge_config import JudgeConfig, VotingConfig
 from jurist.recipes.pair_rm import PairRMConfig
 from jurist.recipes.sets import DataConfig
 from jurist.recipes.star import AuthorConfig, StarConfig

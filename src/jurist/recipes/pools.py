@@ -12,7 +12,8 @@ from jurist.data import Pool, read_pools
 from jurist.digest import derive_seed, digest
 from jurist.errors import ConfigError
 from jurist.recipes.evaluate import judge_set, judge_tests_with, readings_path
-from jurist.recipes.open_judge import JudgeConfig, OpenJudge, open_judge
+from jurist.recipes.judge_config import JudgeConfig
+from jurist.recipes.open_judge import OpenJudge, open_judge
 from jurist.recipes.readings import Readings, read_readings
 from jurist.recipes.sets import named_source
 from jurist.types import Comparison, Preference

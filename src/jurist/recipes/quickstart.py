@@ -17,7 +17,7 @@ from jurist.data import write_preferences
 from jurist.recipes.bradley_terry import BradleyTerryConfig, bradley_terry
 from jurist.recipes.evaluate import EvaluateConfig, evaluate, kept_readings, show
 from jurist.recipes.genrm import GenRMConfig, genrm
-from jurist.recipes.open_judge import JudgeConfig, VotingConfig
+from jurist.recipes.judge_config import JudgeConfig, VotingConfig
 from jurist.recipes.run import open_run, seconds_spent
 from jurist.recipes.sets import DataConfig, read_sets
 from jurist.recipes.star import StarConfig

@@ -16,7 +16,7 @@ from jurist.data import Pool
 from jurist.digest import canonical
 from jurist.errors import ConfigError, DataError
 from jurist.recipes.evaluate import show
-from jurist.recipes.open_judge import JudgeConfig
+from jurist.recipes.judge_config import JudgeConfig
 from jurist.recipes.pools import (
     ComparedPools,
     PoolsConfig,

@@ -23,21 +23,15 @@ from jurist.data import Candidate, Pool
 from jurist.engines import Cached
 from jurist.errors import ConfigError
 from jurist.formats import AdditiveName, make_additive
-from jurist.judges import Rating
+from jurist.judges import MeanRater, Rating
 from jurist.rationales import PairRow, Selection, write_rows
 from jurist.rationales.draw import refuse_none
+from jurist.recipes.checkpoints import last_of, read_card
 from jurist.recipes.evaluate import finish, show
+from jurist.recipes.judge_config import JudgeConfig, VotingConfig
 from jurist.recipes.label import best_and_worst
 from jurist.recipes.launch import in_all_processes
 from jurist.recipes.open_engine import open_engine
-from jurist.recipes.open_judge import (
-    JudgeConfig,
-    VotingConfig,
-    additive_name,
-    last_of,
-    open_rater,
-    read_card,
-)
 from jurist.recipes.run import open_run
 from jurist.recipes.sets import DataConfig, read_sets
 from jurist.recipes.star import Round, StarConfig, note, open_author, star_rounds
@@ -127,9 +121,10 @@ def self_reward(config: SelfRewardConfig) -> "Results":
 
 
 def _format(config: SelfRewardConfig) -> AdditiveName:
-    card = read_card(config.model)
-    sister = "terse-additive" if str(card.get("format")).startswith("terse") else "additive"
-    return additive_name(config.format, card) or sister
+    if config.format != "auto":
+        return config.format
+    terse = str(read_card(config.model).get("format")).startswith("terse")
+    return "terse-additive" if terse else "additive"
 
 
 def _self_rewarded(
@@ -146,8 +141,11 @@ def _self_rewarded(
         replies = policy.generate([preference.prompt for preference in asked], sampling)
     pools = [_pool(preference, row) for preference, row in zip(asked, replies, strict=True)]
     with open_author(turn, config.star, store=store, bf16=bf16) as (judge, name):
-        scores = make_additive(form, seed=config.seed)
-        rate = open_rater(judge, scores, config.voting, seed=config.seed)
+        rate = MeanRater(
+            engine=judge,
+            format=make_additive(form, seed=config.seed),
+            sampling=config.voting.of_responses(seed=config.seed),
+        )
         given = iter(
             rate(
                 [pool.prompt for pool in pools for _ in pool.candidates],

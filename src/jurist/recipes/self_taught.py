@@ -20,16 +20,11 @@ from jurist.engines import Cached
 from jurist.errors import ConfigError
 from jurist.formats import Variation, make_format
 from jurist.rationales import GoodResponse, right_traces, synthetic_preferences
+from jurist.recipes.checkpoints import format_name, last_of, read_card
 from jurist.recipes.evaluate import finish, show
+from jurist.recipes.judge_config import JudgeConfig, VotingConfig
 from jurist.recipes.launch import in_all_processes
 from jurist.recipes.open_engine import open_engine
-from jurist.recipes.open_judge import (
-    JudgeConfig,
-    VotingConfig,
-    format_name,
-    last_of,
-    read_card,
-)
 from jurist.recipes.run import open_run, stopwatch
 from jurist.recipes.sets import DataConfig, read_sets
 from jurist.recipes.star import StarConfig, keep_rows, sample_round, star_rounds

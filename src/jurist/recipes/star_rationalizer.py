@@ -15,15 +15,10 @@ from typing import TYPE_CHECKING, Literal
 
 from jurist.formats import make_rationalizer
 from jurist.rationales import right_and_wrong, right_traces
+from jurist.recipes.checkpoints import format_name, last_of, read_card
 from jurist.recipes.evaluate import finish, show
+from jurist.recipes.judge_config import JudgeConfig, VotingConfig
 from jurist.recipes.launch import in_all_processes
-from jurist.recipes.open_judge import (
-    JudgeConfig,
-    VotingConfig,
-    format_name,
-    last_of,
-    read_card,
-)
 from jurist.recipes.run import open_run
 from jurist.recipes.sets import DataConfig, read_sets
 from jurist.recipes.star import StarConfig, keep_rows, rationalize_round, star_rounds

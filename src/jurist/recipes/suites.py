@@ -22,7 +22,7 @@ from jurist.data.suites import (
 )
 from jurist.errors import ConfigError
 from jurist.recipes.evaluate import failure_status, read_tests_with, show
-from jurist.recipes.open_judge import JudgeConfig, check_failure_rate
+from jurist.recipes.judge_config import JudgeConfig, check_failure_rate
 from jurist.recipes.readings import Readings
 from jurist.recipes.run import open_run
 from jurist.recipes.sets import Sets
