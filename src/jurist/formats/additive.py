@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from jurist.digest import digest
 from jurist.formats.fence import fenced_responses, responses_mark
-from jurist.formats.reply import answer, read
+from jurist.formats.reply import last_line, read
 from jurist.formats.terse import terse_prompt
 from jurist.formats.wording import MATERIAL
 from jurist.types import Completion, Conversation, Failure, user
@@ -126,5 +126,5 @@ AdditiveFormat: TypeAlias = Additive | TerseAdditive
 
 
 def _parsed(completion: Completion, scores: Mapping[int, str]) -> int | Failure:
-    text = answer(completion)
-    return text if isinstance(text, Failure) else read(text.rpartition("\n")[2], scores)
+    line = last_line(completion)
+    return line if isinstance(line, Failure) else read(line, scores)

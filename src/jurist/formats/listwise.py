@@ -6,7 +6,7 @@ from typing import Final, Literal, TypeAlias
 
 from jurist.digest import digest
 from jurist.formats.fence import fenced_responses, responses_mark
-from jurist.formats.reply import answer
+from jurist.formats.reply import answer, last_line
 from jurist.formats.wording import MATERIAL
 from jurist.types import Completion, Conversation, Failure, user
 
@@ -74,10 +74,9 @@ class Listwise:
             The place of the response chosen, from 0; or why there is none, such as a number that no
             response has.
         """
-        text = answer(completion)
-        if isinstance(text, Failure):
-            return text
-        line = text.rpartition("\n")[2].strip()
+        line = last_line(completion)
+        if isinstance(line, Failure):
+            return line
         places = {f"[[{place + 1}]]": place for place in range(num_responses)}
         return places.get(line, Failure.UNPARSEABLE)
 

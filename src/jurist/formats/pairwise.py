@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 from jurist.digest import digest
 from jurist.formats.fence import comparison_mark, fenced
-from jurist.formats.reply import answer, read
+from jurist.formats.reply import last_line, read
 from jurist.formats.wording import MATERIAL, TASK
 from jurist.types import Comparison, Completion, Conversation, Failure, Verdict, user
 
@@ -74,7 +74,5 @@ class Pairwise:
         Reasoning quotes either mark freely, so a mark anywhere else counts for nothing: taking
         the first or the last one found would favour one place.
         """
-        text = answer(completion)
-        if isinstance(text, Failure):
-            return text
-        return read(text.rpartition("\n")[2], self.verdicts)
+        line = last_line(completion)
+        return line if isinstance(line, Failure) else read(line, self.verdicts)

@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from jurist.digest import digest
 from jurist.formats.fence import fenced_responses, responses_mark
-from jurist.formats.reply import answer, read
+from jurist.formats.reply import answer, last_line, read
 from jurist.formats.terse import TERSE_CUES, terse_prompt
 from jurist.formats.wording import MATERIAL
 from jurist.types import Completion, Conversation, Failure, user
@@ -123,7 +123,5 @@ ResponseFormat: TypeAlias = Pointwise | TersePointwise
 def _parsed(
     completion: Completion, verdicts: Mapping[bool, str], *, reasoning: bool
 ) -> bool | Failure:
-    text = answer(completion)
-    if isinstance(text, Failure):
-        return text
-    return read(text.rpartition("\n")[2] if reasoning else text, verdicts)
+    text = last_line(completion) if reasoning else answer(completion)
+    return text if isinstance(text, Failure) else read(text, verdicts)

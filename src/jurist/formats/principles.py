@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from jurist.digest import digest
 from jurist.formats.fence import comparison_mark, fenced
-from jurist.formats.reply import answer, read
+from jurist.formats.reply import last_line, read
 from jurist.formats.wording import MATERIAL
 from jurist.types import Comparison, Completion, Conversation, Failure, Verdict, user
 
@@ -103,5 +103,5 @@ class Principles:
 
     def parse(self, completion: Completion) -> Verdict | Failure:
         """Read the verdict: all of the last line."""
-        text = answer(completion)
-        return text if isinstance(text, Failure) else read(text.rpartition("\n")[2], _TEXTS)
+        line = last_line(completion)
+        return line if isinstance(line, Failure) else read(line, _TEXTS)

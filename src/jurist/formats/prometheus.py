@@ -12,7 +12,7 @@ from typing import Final
 
 from jurist.digest import digest
 from jurist.formats.fence import fenced_responses, responses_mark
-from jurist.formats.reply import answer
+from jurist.formats.reply import last_line
 from jurist.formats.wording import MATERIAL
 from jurist.types import Completion, Conversation, Failure, user
 
@@ -93,10 +93,10 @@ class Prometheus:
 
     def parse(self, completion: Completion) -> int | Failure:
         """The score: all of the last line. A 4.5, a 6 or a score elsewhere is none."""
-        text = answer(completion)
-        if isinstance(text, Failure):
-            return text
-        found = _LINE.fullmatch(text.rpartition("\n")[2].strip())
+        line = last_line(completion)
+        if isinstance(line, Failure):
+            return line
+        found = _LINE.fullmatch(line)
         return int(found[1]) if found else Failure.UNPARSEABLE
 
 

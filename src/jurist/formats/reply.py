@@ -46,6 +46,15 @@ def answer(completion: Completion) -> str | Failure:
     return text.strip()
 
 
+def last_line(completion: Completion) -> str | Failure:
+    """The last line of what may hold a verdict, without white space at its ends; or a failure.
+
+    Where formats that reason want their verdict, alone.
+    """
+    text = answer(completion)
+    return text if isinstance(text, Failure) else text.rpartition("\n")[2].strip()
+
+
 def read(line: str, verdicts: Mapping[VerdictT, str]) -> VerdictT | Failure:
     """The verdict that a line states and states alone, white space at its ends aside."""
     line = line.strip()

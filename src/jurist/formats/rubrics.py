@@ -12,7 +12,7 @@ from typing import Final, Literal, TypeAlias, get_args
 
 from jurist.digest import digest
 from jurist.formats.fence import comparison_mark, fenced
-from jurist.formats.reply import answer, read
+from jurist.formats.reply import answer, last_line, read
 from jurist.formats.wording import MATERIAL, TASK
 from jurist.types import Comparison, Completion, Conversation, Failure, Verdict, user
 
@@ -68,8 +68,8 @@ class Rubrics:
 
     def parse(self, completion: Completion) -> Verdict | Failure:
         """Read the verdict: all of the last line. A reply without a type still has one."""
-        text = answer(completion)
-        return text if isinstance(text, Failure) else read(text.rpartition("\n")[2], _TEXTS)
+        line = last_line(completion)
+        return line if isinstance(line, Failure) else read(line, _TEXTS)
 
     def task_type(self, completion: Completion) -> TaskType | Failure:
         """Read the type: all of the first line."""

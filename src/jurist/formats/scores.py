@@ -15,7 +15,7 @@ from typing import Final
 from jurist.digest import digest
 from jurist.errors import DataError
 from jurist.formats.fence import fenced_responses, responses_mark
-from jurist.formats.reply import answer
+from jurist.formats.reply import last_line
 from jurist.formats.strength import verdict_of
 from jurist.formats.wording import MATERIAL
 from jurist.types import Comparison, Completion, Conversation, Failure, Verdict, user
@@ -101,10 +101,10 @@ class Scores:
             completion: The reply.
             num: How many responses it is about. Another number of scores is no answer.
         """
-        text = answer(completion)
-        if isinstance(text, Failure):
-            return text
-        found = _LINE.fullmatch(text.rpartition("\n")[2].strip())
+        line = last_line(completion)
+        if isinstance(line, Failure):
+            return line
+        found = _LINE.fullmatch(line)
         scores = tuple(int(one) for one in found[1].split(",")) if found else ()
         if len(scores) != num or not all(LEAST <= score <= MOST for score in scores):
             return Failure.UNPARSEABLE

@@ -8,12 +8,9 @@ from typing import Final
 
 from jurist.digest import digest
 from jurist.formats.fence import comparison_mark, fenced
-from jurist.formats.reply import answer
+from jurist.formats.reply import last_line
 from jurist.formats.wording import MATERIAL, TASK
 from jurist.types import Comparison, Completion, Conversation, Failure, Verdict, user
-
-MOST: Final = 3
-"""Of the scale: 1 slightly, 2 clearly and 3 much better."""
 
 _METHOD = """\
 First compare the two responses and explain your judgement briefly. How much better one of them is \
@@ -71,10 +68,10 @@ class Strength:
 
     def strength(self, completion: Completion) -> float | Failure:
         """How much better the first response is, from -3 to 3: all of the last line."""
-        text = answer(completion)
-        if isinstance(text, Failure):
-            return text
-        found = _LINE.fullmatch(text.rpartition("\n")[2].strip())
+        line = last_line(completion)
+        if isinstance(line, Failure):
+            return line
+        found = _LINE.fullmatch(line)
         return -float(found[1]) if found else Failure.UNPARSEABLE
 
     def parse(self, completion: Completion) -> Verdict | Failure:

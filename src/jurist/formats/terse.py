@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 from jurist.digest import digest
 from jurist.formats.fence import responses_mark
-from jurist.formats.reply import answer, read
+from jurist.formats.reply import answer, last_line, read
 from jurist.types import Comparison, Completion, Conversation, Failure, Verdict, user
 
 _LAYOUT = "{mark} Q {question} {mark} A {first} {mark} B {second} {mark} {cue}"
@@ -73,7 +73,5 @@ class Terse:
 
     def parse(self, completion: Completion) -> Verdict | Failure:
         """Read the verdict: all of the last line, or all of the reply if it does not reason."""
-        text = answer(completion)
-        if isinstance(text, Failure):
-            return text
-        return read(text.rpartition("\n")[2] if self.reasoning else text, self.verdicts)
+        text = last_line(completion) if self.reasoning else answer(completion)
+        return text if isinstance(text, Failure) else read(text, self.verdicts)
