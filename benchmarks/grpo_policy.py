@@ -18,7 +18,8 @@ from transformers import AutoTokenizer
 from trl import GRPOConfig, GRPOTrainer
 
 from benchmarks.policy_world import MAX_RESPONSE_TOKENS, gold_reward, judge_of, questions
-from jurist.rewards import PairwiseReward, TRLCohortReward
+from jurist.adapters import TRLCohortReward
+from jurist.rewards import PairwiseReward
 from jurist.types import Preference
 from jurist.worlds import BASE
 

@@ -21,8 +21,9 @@ from jurist.judges.mean_rating import MeanRater
 from jurist.judges.pairwise import PairwiseJudge
 from jurist.judges.polling import counted
 from jurist.judges.predictive import OrderVotes, probability_of_change
-from jurist.judges.rated import RatedJudge, Rater, Rating
+from jurist.judges.rated import RatedJudge, RatedScorer, Rater, Rating
 from jurist.judges.scored import ScoredJudge
+from jurist.judges.served import ServedJudge
 from jurist.judges.verifier import Verifier
 from jurist.judges.vote import Voting
 from jurist.judges.weighing import verdicts_after
@@ -44,6 +45,7 @@ __all__ = [
     "OrderVotes",
     "PairwiseJudge",
     "RatedJudge",
+    "RatedScorer",
     "Rater",
     "Rating",
     "Reliability",
@@ -51,6 +53,7 @@ __all__ = [
     "SamplingJudge",
     "ScoredJudge",
     "Scorer",
+    "ServedJudge",
     "Verifier",
     "Voting",
     "ballots",

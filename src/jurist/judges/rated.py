@@ -1,5 +1,6 @@
 """A judge made of ratings of single responses, each with the critiques that it rests on."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, Self
@@ -85,6 +86,20 @@ class RatedJudge:
                 ]
             )
         return judged
+
+
+@dataclass(frozen=True, slots=True)
+class RatedScorer:
+    """The scores of a rater by themselves, as a `Scorer`; NaN where it has none."""
+
+    rater: Rater
+
+    def __call__(self, prompts: Sequence[Conversation], responses: Sequence[str]) -> list[float]:
+        """Score every response; see `Scorer`."""
+        return [
+            math.nan if isinstance(rating.score, Failure) else rating.score
+            for rating in self.rater(prompts, responses)
+        ]
 
 
 def _compared(first: float | Failure, second: float | Failure) -> Judgement:

@@ -82,8 +82,18 @@ def read_prometheus(rubric: str, references: str, *, seed: int) -> Prometheus:
         made = Rubric(criteria=values["criteria"], levels=cast(Any, tuple(levels)))
     except ValueError as error:
         raise DataError(f"{rubric}: {error}") from error
+    known = read_references(references) if references else {}
+    return Prometheus(rubric=made, references=known, seed=seed)
+
+
+def read_references(path: str) -> dict[Conversation, str]:
+    """Read JSON Lines of a "prompt", text or messages, and its "reference".
+
+    Raises:
+        DataError: If the file cannot be read, or holds something else; if a prompt comes twice.
+    """
     known: dict[Conversation, str] = {}
-    for where, line in _lines(references) if references else ():
+    for where, line in _lines(path):
         row = _object(line, where, {"prompt": (str, list), "reference": str}, _REFERENCE)
         try:
             prompt = prompt_of(row["prompt"])
@@ -92,7 +102,7 @@ def read_prometheus(rubric: str, references: str, *, seed: int) -> Prometheus:
         if prompt in known:
             raise DataError(f"{where}: expected one reference for each prompt, found another one")
         known[prompt] = row["reference"]
-    return Prometheus(rubric=made, references=known, seed=seed)
+    return known
 
 
 def _text(path: str) -> str:
@@ -104,7 +114,8 @@ def _text(path: str) -> str:
 
 def _lines(path: str) -> Iterator[tuple[str, str]]:
     """Where each line stands, and the line; blank ones are passed over."""
-    for number, line in enumerate(_text(path).splitlines(), 1):
+    # Not splitlines: it breaks at characters that JSON may hold unescaped.
+    for number, line in enumerate(_text(path).split("\n"), 1):
         if line.strip():
             yield f"{path}, line {number}", line
 

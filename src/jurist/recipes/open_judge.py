@@ -29,8 +29,11 @@ from jurist.judges import (
     MeanRater,
     PairwiseJudge,
     RatedJudge,
+    RatedScorer,
+    Rater,
     SamplingAndScoring,
     ScoredJudge,
+    Scorer,
     Verifier,
 )
 from jurist.recipes.checkpoints import checkpoint_folder, format_name, pointwise_name, read_card
@@ -52,6 +55,9 @@ class OpenJudge:
 
     votes: int
     """Judgements of each pair in each order, at most."""
+
+    scorer: Scorer | None = None
+    """Its scores of single responses, in log-odds; None of a judge of pairs. NaN: it has none."""
 
     whole_sets: bool = False
     """What is said of a pair depends on which others are judged with it, as a budget's votes do, so
@@ -156,8 +162,9 @@ def _open_head(folder: str, card: dict[str, Any], config: JudgeConfig, *, seed: 
     from jurist.models.heads import TransformersComparer, TransformersScorer
 
     if card["kind"] == "scalar":
-        scored = ScoredJudge(TransformersScorer.load(folder))
-        return OpenJudge(judge=BothOrders(scored), kind="scalar", format="", votes=1)
+        scorer = TransformersScorer.load(folder)
+        judge = BothOrders(ScoredJudge(scorer))
+        return OpenJudge(judge=judge, kind="scalar", format="", votes=1, scorer=scorer)
     name = format_name("auto", card)
     comparer = TransformersComparer.load(folder, make_format(name, seed=seed).render)
     return OpenJudge(
@@ -185,7 +192,7 @@ def _critic(
         reward=reward,
         readable=reward.can_read,
     )
-    return OpenJudge(judge=BothOrders(RatedJudge(critic)), kind="critic", format=name, votes=1)
+    return _rated(critic, "critic", name)
 
 
 def _verifier(engine: Engine, name: PointwiseName, config: JudgeConfig, *, seed: int) -> OpenJudge:
@@ -193,7 +200,13 @@ def _verifier(engine: Engine, name: PointwiseName, config: JudgeConfig, *, seed:
     form = make_pointwise(name, seed=seed)
     sampling = config.voting.of_responses(seed=seed)
     verifier = Verifier(engine=_telling(engine, name, config), format=form, sampling=sampling)
-    return OpenJudge(judge=BothOrders(RatedJudge(verifier)), kind="verifier", format=name, votes=1)
+    return _rated(verifier, "verifier", name)
+
+
+def _rated(rater: Rater, kind: Literal["points", "verifier", "critic"], name: str) -> OpenJudge:
+    """A judge that rates single responses."""
+    judge = BothOrders(RatedJudge(rater))
+    return OpenJudge(judge=judge, kind=kind, format=name, votes=1, scorer=RatedScorer(rater))
 
 
 def _telling(engine: Engine, name: str, config: JudgeConfig) -> LogprobEngine:
@@ -218,7 +231,7 @@ def _generative(
             scores = make_additive(cast(AdditiveName, asked), seed=seed)
         sampling = config.voting.of_responses(seed=seed)
         rater = MeanRater(engine=engine, format=scores, sampling=sampling)
-        return OpenJudge(judge=BothOrders(RatedJudge(rater)), kind="points", format=asked, votes=1)
+        return _rated(rater, "points", asked)
     form: Format
     if asked == "principles":
         name = asked

@@ -1,5 +1,6 @@
 """Rewards: from judges and scorers to one number for each response, to train a policy on."""
 
+from jurist.rewards.base import ResponseReward
 from jurist.rewards.cohort import (
     Aggregation,
     Cohort,
@@ -14,7 +15,8 @@ from jurist.rewards.cohort import (
 from jurist.rewards.design import pairings
 from jurist.rewards.expected import expected_best
 from jurist.rewards.pairwise import PairwiseReward, ReferenceReward
-from jurist.rewards.pointwise import PointwiseReward
+from jurist.rewards.pointwise import PointwiseReward, ScoreReward
+from jurist.rewards.served import ServedReward
 from jurist.rewards.strengths import (
     DEFAULT_PRIOR,
     Matches,
@@ -22,7 +24,6 @@ from jurist.rewards.strengths import (
     strength_covariance,
     win_rates,
 )
-from jurist.rewards.trl import TRLCohortReward, TRLReferenceReward
 
 __all__ = [
     "DEFAULT_PRIOR",
@@ -35,8 +36,9 @@ __all__ = [
     "PairwiseReward",
     "PointwiseReward",
     "ReferenceReward",
-    "TRLCohortReward",
-    "TRLReferenceReward",
+    "ResponseReward",
+    "ScoreReward",
+    "ServedReward",
     "aggregated",
     "bradley_terry_strengths",
     "cohort_comparisons",

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from jurist.errors import DataError
 from jurist.judges import Ballot, Judge, ballots
 from jurist.rewards.cohort import (
     Aggregation,
@@ -68,7 +69,10 @@ class ReferenceReward:
     judge: Judge
 
     def __call__(
-        self, prompts: Sequence[Conversation], responses: Sequence[str], references: Sequence[str]
+        self,
+        prompts: Sequence[Conversation],
+        responses: Sequence[str],
+        references: Sequence[str | None],
     ) -> list[float | None]:
         """Reward every response, all comparisons in one call of the judge.
 
@@ -82,13 +86,17 @@ class ReferenceReward:
 
         Raises:
             ValueError: If the lengths differ.
-            DataError: A comparison cannot be shown to the judge.
+            DataError: A comparison cannot be shown to the judge, or a response has no reference.
             EngineError: The model behind the judge could not be reached.
         """
-        asked = [
-            Comparison(prompt=prompt, first=response, second=reference)
-            for prompt, response, reference in zip(prompts, responses, references, strict=True)
-        ]
+        asked: list[Comparison] = []
+        for prompt, response, reference in zip(prompts, responses, references, strict=True):
+            if reference is None:
+                raise DataError(
+                    f"expected a reference to hold {response!r:.60} against, got none; a judge of "
+                    f"pairs says nothing of a single response"
+                )
+            asked.append(Comparison(prompt=prompt, first=response, second=reference))
         # In whatever order and however often they are given, they are one call about the same.
         distinct = list(dict.fromkeys(one for one in asked if one.first != one.second))
         found = dict(zip(distinct, ballots(self.judge, distinct), strict=True))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from jurist.judges import Scorer
 from jurist.rewards.cohort import Cohort, CohortRewards, centred
+from jurist.types import Conversation
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,3 +43,22 @@ class PointwiseReward:
             )
             for cohort in cohorts
         ]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ScoreReward:
+    """Scores single responses; see `ResponseReward`. References are not looked at."""
+
+    scorer: Scorer
+
+    def __call__(
+        self,
+        prompts: Sequence[Conversation],
+        responses: Sequence[str],
+        references: Sequence[str | None],
+    ) -> list[float | None]:
+        """Score every response; a score that is not finite is no reward."""
+        if len(references) != len(responses):
+            raise ValueError(f"got {len(responses)} responses and {len(references)} references")
+        scores = self.scorer(prompts, responses)
+        return [score if math.isfinite(score) else None for score in scores]

@@ -4,13 +4,9 @@ import math
 
 import pytest
 
+from jurist.adapters import TRLCohortReward, TRLReward
 from jurist.errors import ConfigError, DataError
-from jurist.rewards import (
-    PairwiseReward,
-    ReferenceReward,
-    TRLCohortReward,
-    TRLReferenceReward,
-)
+from jurist.rewards import PairwiseReward, ReferenceReward
 
 
 def longer(first: str, second: str) -> float | None:
@@ -105,12 +101,12 @@ def test_a_group_of_one_is_refused(make_stating):
 def test_trl_sees_the_name(reward, make_stating):
     assert reward.__name__ == "jurist"
     assert TRLCohortReward.__name__ == "TRLCohortReward"
-    other = TRLReferenceReward(reward=ReferenceReward(judge=make_stating(longer)), name="mine")
+    other = TRLReward(reward=ReferenceReward(judge=make_stating(longer)), name="mine")
     assert other.__name__ == "mine"
 
 
 def test_a_column_holds_the_references(make_stating):
-    reward = TRLReferenceReward(reward=ReferenceReward(judge=make_stating(longer)))
+    reward = TRLReward(reward=ReferenceReward(judge=make_stating(longer)), column="reference")
     found, logged = call(reward, ["p", "p", "p"], ["aaa", "b", "x"], reference=["rr"] * 3)
     assert found == [pytest.approx(math.log(9)), pytest.approx(-math.log(9)), None]
     assert logged == {"jurist/without_reward": pytest.approx(1 / 3)}

@@ -1,0 +1,28 @@
+"""Serving: a judge behind HTTP, in the shapes that training and evaluation stacks ask in."""
+
+from jurist.serving.app import MAX_BODY_BYTES, make_app
+from jurist.serving.batching import MAX_BATCH, MAX_WAITING, Batcher, Crowded
+from jurist.serving.gathering import Gathered, Gatherer
+from jurist.serving.metrics import Metrics
+from jurist.serving.service import About, Against, Reward, Rules, Service
+from jurist.serving.stacks import Labels
+from jurist.serving.texts import Texts
+
+__all__ = [
+    "MAX_BATCH",
+    "MAX_BODY_BYTES",
+    "MAX_WAITING",
+    "About",
+    "Against",
+    "Batcher",
+    "Crowded",
+    "Gathered",
+    "Gatherer",
+    "Labels",
+    "Metrics",
+    "Reward",
+    "Rules",
+    "Service",
+    "Texts",
+    "make_app",
+]
