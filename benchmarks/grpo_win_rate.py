@@ -96,7 +96,7 @@ def main(config: WinRateConfig) -> None:
         last = folder / f"checkpoint-{config.steps}"
         if not last.exists():
             train(config, judge, folder, seed=seed)
-        for splits in ((SPLITS[0],), (SPLITS[1],), SPLITS):
+        for splits in (*((split,) for split in SPLITS), tuple(SPLITS)):
             row = measured(config, str(last), judge, splits, seed=seed)
             found.append(row)
             print(

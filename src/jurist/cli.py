@@ -33,6 +33,7 @@ from jurist.recipes.scpo import run_scpo
 from jurist.recipes.select import run_select
 from jurist.recipes.self_reward import run_self_reward
 from jurist.recipes.self_taught import run_self_taught
+from jurist.recipes.serve import run_serve
 from jurist.recipes.star_dpo import run_star_dpo
 from jurist.recipes.star_rationalizer import run_star_rationalizer
 from jurist.recipes.star_sft import run_star_sft
@@ -61,6 +62,7 @@ COMMANDS = {
     "select": run_select,
     "vote": run_vote,
     "listwise": run_listwise,
+    "serve": run_serve,
     "evaluate": run_evaluate,
     "suites": run_suites,
     "faithfulness": run_faithfulness,

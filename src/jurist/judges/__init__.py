@@ -23,7 +23,6 @@ from jurist.judges.polling import counted
 from jurist.judges.predictive import OrderVotes, probability_of_change
 from jurist.judges.rated import RatedJudge, RatedScorer, Rater, Rating
 from jurist.judges.scored import ScoredJudge
-from jurist.judges.served import ServedJudge
 from jurist.judges.verifier import Verifier
 from jurist.judges.vote import Voting
 from jurist.judges.weighing import verdicts_after
@@ -53,7 +52,6 @@ __all__ = [
     "SamplingJudge",
     "ScoredJudge",
     "Scorer",
-    "ServedJudge",
     "Verifier",
     "Voting",
     "ballots",
