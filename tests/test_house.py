@@ -134,6 +134,7 @@ def test_every_recipe_has_a_row_in_methods_or_is_a_tool():
         "suites",
         "faithfulness",
         "rerun",
+        "serve",
         "doctor",
     }
     methods = [run.__name__ for name, run in COMMANDS.items() if name not in tools]

@@ -26,6 +26,8 @@ def reward_func(make_stating):
 
 
 def test_a_response_is_held_against_its_label(reward_func):
+    found = reward_func([f"{PROMPT}eleven<|im_end|>\n<|im_end|>"], [PROMPT], ["eleven"])
+    assert found["rewards"] == [0.0]  # it is the reference, without what ends a turn
     found = reward_func([f"{PROMPT}eleven<|im_end|>\n"], [PROMPT], ["two"])
     assert found["rewards"] == [pytest.approx(math.log(9.0))]
     assert found["scores"] == [pytest.approx(0.9)]

@@ -1,12 +1,22 @@
 """What TRL asks of a reward function, without TRL: its call as version 1.16 makes it."""
 
+import asyncio
 import math
 
 import pytest
 
-from jurist.adapters import TRLCohortReward, TRLReward
+from jurist.adapters import (
+    FromTRLJudge,
+    TRLAsyncReward,
+    TRLCohortReward,
+    TRLPairwiseJudge,
+    TRLReward,
+    from_trl_reward,
+)
 from jurist.errors import ConfigError, DataError
-from jurist.rewards import PairwiseReward, ReferenceReward
+from jurist.judges import BothOrders, ballots
+from jurist.rewards import PairwiseReward, ReferenceReward, ScoreReward
+from jurist.types import Comparison, Failure, Verdict, user
 
 
 def longer(first: str, second: str) -> float | None:
@@ -112,3 +122,82 @@ def test_a_column_holds_the_references(make_stating):
     assert logged == {"jurist/without_reward": pytest.approx(1 / 3)}
     with pytest.raises(ConfigError, match=r"no column 'reference' .* it has \['answer'"):
         call(reward, ["p"], ["a"], answer=["1"])
+
+
+class TestPairwiseJudge:
+    """The shape of `BasePairwiseJudge`, which TRL had until 1.0."""
+
+    def test_it_says_the_place_of_the_better_or_minus_one(self, make_stating):
+        judge = TRLPairwiseJudge(judge_of_pairs=make_stating(longer))
+        pairs = [["aaa", "a"], ["a", "aaa"], ["x", "a"]]
+        assert judge.judge(["Q"] * 3, pairs) == [0, 1, -1]
+        assert judge.judge([turns("Q")], [["a", "aaa"]], shuffle_order=False) == [1]
+
+    def test_a_tie_falls_on_the_same_text_whatever_its_place(self, make_stating):
+        judge = TRLPairwiseJudge(judge_of_pairs=make_stating(longer))
+        chosen = {pair[judge.judge(["Q"], [pair])[0]] for pair in (["one", "two"], ["two", "one"])}
+        assert len(chosen) == 1
+
+    def test_three_completions_are_too_many(self, make_stating):
+        judge = TRLPairwiseJudge(judge_of_pairs=make_stating(longer))
+        with pytest.raises(DataError, match="two completions of 'Q', got 3"):
+            judge.judge(["Q"], [["a", "b", "c"]])
+
+    def test_one_in_that_shape_becomes_a_judge(self):
+        class Last:
+            def judge(self, prompts, completions, shuffle_order=True):
+                assert not shuffle_order and prompts == ["Q", "Q"]
+                return [1 if "x" not in pair else -1 for pair in completions]
+
+        judge = FromTRLJudge(judge=Last())
+        asked = [Comparison(prompt=user("Q"), first=first, second="b") for first in ("a", "x")]
+        assert [one[0].outcome for one in judge(asked)] == [Verdict.SECOND, Failure.ERROR]
+        (ballot,) = ballots(BothOrders(judge=FromTRLJudge(judge=Places())), asked[:1])
+        assert ballot.flip and ballot.outcome is Verdict.TIE
+
+    def test_what_that_shape_has_no_room_for_is_refused(self):
+        asked = Comparison(prompt=(*user("Q"), *user("R")), first="a", second="b")
+        with pytest.raises(DataError, match="one user's turn"):
+            FromTRLJudge(judge=Places())([asked])
+
+        class Wrong:
+            def judge(self, prompts, completions, shuffle_order=True):
+                return [2] * len(prompts)
+
+        with pytest.raises(DataError, match="0, 1 or -1, got 2"):
+            FromTRLJudge(judge=Wrong())([Comparison(prompt=user("Q"), first="a", second="b")])
+
+
+class Places:
+    """Says that the first is better."""
+
+    def judge(self, prompts, completions, shuffle_order=True):
+        return [0] * len(prompts)
+
+
+def test_a_reward_function_becomes_a_scorer():
+    def reward(prompts, completions, **columns):
+        assert prompts[0] == turns("Q")
+        texts = [completion[0]["content"] for completion in completions]
+        return [None if text == "x" else len(text) for text in texts]
+
+    scores = from_trl_reward(reward)([user("Q")] * 2, ["ab", "x"])
+    assert scores[0] == 2.0 and math.isnan(scores[1])
+
+
+def test_the_asynchronous_one_says_what_the_other_says(make_stating):
+    inner = TRLCohortReward(reward=PairwiseReward(judge=make_stating(longer)), num_generations=2)
+    reward = TRLAsyncReward(reward=inner)
+    logged = {}
+    found = asyncio.run(
+        reward(["Q", "Q"], ["a", "aaa"], log_metric=logged.__setitem__, completion_ids=[[1], [2]])
+    )
+    assert found == inner(["Q", "Q"], ["a", "aaa"]) and found[1] > 0
+    assert logged["jurist/comparisons"] == 1.0 and reward.__name__ == "jurist"
+
+
+def test_rewards_one_by_one_need_no_column(make_stating):
+    by_length = ScoreReward(scorer=lambda prompts, texts: [float(len(text)) for text in texts])
+    assert TRLReward(reward=by_length)(["Q", "Q"], ["a", "aaa"]) == [1.0, 3.0]
+    with pytest.raises(DataError, match="expected a reference"):
+        TRLReward(reward=ReferenceReward(judge=make_stating(longer)))(["Q"], ["a"])

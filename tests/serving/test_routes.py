@@ -1,6 +1,7 @@
 """Every route of a real server: shapes, rewards, and failures that are never numbers."""
 
 import math
+import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +11,7 @@ import pytest
 
 from jurist.errors import EngineError
 from jurist.serving import Rules, Texts
-from jurist.types import user
+from jurist.types import Failure, Judgement, Verdict, user
 
 Q = "Name a prime."
 CHATML = Texts(end_texts=("<|im_end|>",), response_starts="<|im_start|>assistant\n")
@@ -73,6 +74,14 @@ class TestNative:
         assert found[2]["reward"] is None and found[2]["score"] is None
         assert found[2]["failure"] == "no reading came to a verdict"
         assert found[3]["reward"] == pytest.approx(-ODDS)
+
+    def test_a_response_that_is_its_reference_is_worth_0_and_nobody_is_asked(
+        self, serve, make_stating
+    ):
+        judge = make_stating(longer)
+        item = {"prompt": Q, "response": "two", "reference": "two"}
+        (found,) = serve(judge).post("/v1/rewards", {"items": [item]})[1]["rewards"]
+        assert found["reward"] == 0.0 and judge.asked == []
 
     def test_single_responses_to_one_prompt_are_gathered_whoever_sends_them(self, served):
         def send(text):
@@ -296,6 +305,15 @@ class TestDecisions:
             assert answer["choice"] is None and answer["probabilities"] is None
             assert answer["failure"] == "no reading came to a verdict"
 
+    def test_readings_without_a_verdict_lower_the_confidence(self, serve):
+        def half(comparisons):
+            readings = [Judgement(text="", outcome=Verdict.FIRST, probability=0.8)]
+            return [[*readings, Judgement(text="", outcome=Failure.TRUNCATED)] for _ in comparisons]
+
+        found = self.ask(serve(half), {"a": "a", "b": "bb"})[1]
+        assert found["answers"]["v"]["confidence"] == pytest.approx(0.8 * 0.5)
+        assert found["diagnostics"]["v"]["label_mass"] == 0.5
+
     def test_what_the_judge_would_not_see_is_refused(self, served):
         two = {"a": "a", "b": "bb"}
         assert self.ask(served, two, instructions="Be brief.")[0] == 422
@@ -322,6 +340,16 @@ class TestOperation:
         asked = {"comparisons": [{"prompt": Q, "first": "a" * 2000, "second": "b"}]}
         status, found = served.post("/v1/judge", asked)
         assert status == 413 and found["error"]["type"] == "too_long"
+
+    def test_a_body_of_no_stated_length_is_cut_off_where_it_is_too_long(self, serve, make_stating):
+        served = serve(make_stating(longer), max_body_bytes=1000)
+        host, port = served.url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), timeout=30) as connection:
+            connection.sendall(
+                b"POST /v1/judge HTTP/1.1\r\nHost: here\r\nContent-Type: application/json\r\n"
+                b"Transfer-Encoding: chunked\r\n\r\n" + b"400\r\n" + b" " * 1024 + b"\r\n"
+            )
+            assert connection.recv(4096).startswith(b"HTTP/1.1 413")
 
     def test_what_is_wrong_with_a_body_is_said_by_its_path(self, served):
         status, found = served.post("/v1/judge", {"comparisons": [{"prompt": Q, "first": "a"}]})

@@ -98,8 +98,6 @@ class Batcher(Generic[_Item, _Answer]):
     async def _work(self) -> None:
         """Answer batch after batch until nothing waits."""
         try:
-            # What else is being read off the sockets in this turn of the loop comes along.
-            await asyncio.sleep(0)
             while self._waiting:
                 batch = [
                     one for one in self._waiting[: self._max_batch] if not one.answer.cancelled()

@@ -44,12 +44,17 @@ class Guard:
                 status = message["status"]
             await send(message)
 
+        async def answered(message: Message) -> None:
+            # What the application makes of a body that was cut off is not said.
+            if read <= self.max_body_bytes:
+                await counted(message)
+
         async def bounded() -> Message:
             nonlocal read
             message = await receive()
             read += len(message.get("body", b""))
             if read > self.max_body_bytes:
-                raise _TooLong
+                return {"type": "http.disconnect"}
             return message
 
         try:
@@ -59,9 +64,9 @@ class Guard:
             elif _length(headers) > self.max_body_bytes:
                 await self._too_long(counted)
             else:
-                await self.app(scope, bounded, counted)
-        except _TooLong:
-            await self._too_long(counted)
+                await self.app(scope, bounded, answered)
+                if read > self.max_body_bytes:
+                    await self._too_long(counted)
         finally:
             self.metrics.request(path, status, time.perf_counter() - started)
 
@@ -73,10 +78,6 @@ class Guard:
         await _refuse(
             send, 413, "too_long", f"a body may have {self.max_body_bytes:,} bytes; send less"
         )
-
-
-class _TooLong(Exception):
-    pass
 
 
 def _length(headers: Mapping[bytes, bytes]) -> int:
