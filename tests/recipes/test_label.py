@@ -13,7 +13,9 @@ from jurist.engines import openai as served
 from jurist.errors import ConfigError, DataError
 from jurist.judges import Ballot
 from jurist.recipes.judge_config import JudgeConfig, VotingConfig
-from jurist.recipes.label import LabelConfig, label_of, run_label
+from jurist.recipes.label import run_label
+from jurist.recipes.label_config import LabelConfig
+from jurist.recipes.labels import label_of
 from jurist.recipes.pools import PoolsConfig
 from jurist.types import Failure, Judgement, Preference, Verdict, user
 
@@ -42,7 +44,7 @@ def ballot(given: str, swapped: str = "") -> Ballot:
         (("sss", "sss"), "preferred", "two"),
         (("ffs", "fss"), "flipped", None),
         (("ffx", "xxx"), "preferred", "one"),
-        (("fst", "fst"), "unsure", None),
+        (("fst", "fst"), "tied", None),
         (("xxx", "xxx"), "no verdict", None),
     ],
 )
