@@ -20,7 +20,10 @@ SAID = {
 ABOUT = {"id": "7", "source": "s", "category": "c", "group": "g"}
 
 
-def pair(*, prompt=(SYSTEM, *user("2 + 2?")), tie=False):
+ASKED = (SYSTEM, *user("2 + 2?"))
+
+
+def pair(*, prompt=ASKED, tie=False):
     return LabelledPair(
         preference=Preference(
             id="7",

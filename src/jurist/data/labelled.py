@@ -6,7 +6,7 @@
 | trl | prompt, chosen, rejected: lists of messages | TRL's DPOTrainer and RewardTrainer |
 | openrlhf | prompt, chosen, rejected: lists of messages | OpenRLHF's RewardDataset |
 | llama-factory | conversations, chosen, rejected, in turns of `from` and `value` | LLaMA-Factory |
-| ultrafeedback-binarized | prompt, prompt_id, chosen, rejected, messages, two scores | what reads it |
+| ultrafeedback-binarized | prompt, prompt_id, chosen, rejected, messages, two scores | others |
 | datasets | as trl, in a folder of Parquet and a card | `datasets.load_dataset(folder)` |
 
 Every row has what the judge said besides, in columns that begin with `judge`: a column `margin`

@@ -10,8 +10,8 @@ import jurist
 from jurist.digest import digest, file_digest
 from jurist.errors import ConfigError, StoreError
 from jurist.recipes.checkpoints import checkpoint_folder
-from jurist.recipes.judge_config import JudgeConfig
 from jurist.recipes.estimate import Estimate
+from jurist.recipes.judge_config import JudgeConfig
 from jurist.recipes.open_judge import OpenJudge
 from jurist.storage import write_json
 

@@ -26,8 +26,8 @@ from jurist.storage import replacing, write_json
 from jurist.types import Failure, Preference
 
 PART_PAIRS = 500
-"""Pairs judged at a time. They are so many replies, which an engine takes in chunks of its own, that
-more would only take more memory."""
+"""Pairs judged at a time. An engine takes their replies in chunks that are smaller still, so that
+more pairs would only take more memory."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,0 +1,79 @@
+"""Labels are trained on by TRL as they are written: no conversion."""
+
+import pytest
+
+trl = pytest.importorskip("trl")
+datasets = pytest.importorskip("datasets")
+
+from jurist.data.label_files import NAMES  # noqa: E402 - what is skipped without TRL
+from jurist.data.labelled import LabelLayout  # noqa: E402
+from jurist.engines import ScriptedEngine  # noqa: E402
+from jurist.engines import openai as served  # noqa: E402
+from jurist.recipes.judge_config import JudgeConfig, VotingConfig  # noqa: E402
+from jurist.recipes.label import run_label  # noqa: E402
+from jurist.recipes.label_config import LabelConfig  # noqa: E402
+from jurist.worlds import BASE, preferences  # noqa: E402
+
+pytestmark = pytest.mark.filterwarnings("default")
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """A run with labels of a few pairs of the world that ships, by a judge that likes the longer."""
+    from jurist.data import write_preferences
+
+    def longer(prompt, index):
+        return "[[A]]" if len(prompt[-1].content) % 3 else "[[B]]"
+
+    monkeypatch.setattr(served, "OpenAIEngine", lambda *_, **__: ScriptedEngine(longer))
+    write_preferences(
+        tmp_path / "pairs.jsonl", preferences("in_distribution", "train", num=12, seed=0)
+    )
+    judge = JudgeConfig(model="m", base_url="http://scripted", voting=VotingConfig(votes=1))
+    config = LabelConfig(
+        judge=judge,
+        output=tmp_path / "run",
+        pairs=str(tmp_path / "pairs.jsonl"),
+        layouts=("trl", "datasets"),
+        consistent=False,
+        min_confidence=0.5,
+    )
+    run_label(config)
+    return tmp_path / "run"
+
+
+@pytest.mark.parametrize("layout", [LabelLayout.TRL, LabelLayout.DATASETS])
+def test_dpo_trains_two_steps_on_them(run, tmp_path, layout):
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    datasets.disable_progress_bars()
+    path = str(run / NAMES[layout])
+    loaded = (
+        datasets.load_dataset(path, split="train", cache_dir=str(tmp_path / "cache"))
+        if layout is LabelLayout.DATASETS
+        else datasets.load_dataset(
+            "json", data_files=path, split="train", cache_dir=str(tmp_path / "cache")
+        )
+    )
+    assert len(loaded) > 2
+    trainer = trl.DPOTrainer(
+        model=AutoModelForCausalLM.from_pretrained(str(BASE)),
+        args=trl.DPOConfig(
+            output_dir=str(tmp_path / "dpo"),
+            max_steps=2,
+            per_device_train_batch_size=2,
+            learning_rate=1e-3,
+            report_to=[],
+            use_cpu=True,
+            bf16=False,
+            save_strategy="no",
+            logging_steps=1,
+            disable_tqdm=True,
+        ),
+        processing_class=AutoTokenizer.from_pretrained(str(BASE)),
+        train_dataset=loaded,
+    )
+    trainer.train()
+    losses = [row["loss"] for row in trainer.state.log_history if "loss" in row]
+    assert len(losses) == 2
+    assert all(0 < loss < 10 for loss in losses)
