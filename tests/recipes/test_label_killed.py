@@ -3,10 +3,12 @@
 import json
 import os
 import random
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,7 @@ from jurist.data.pools import pool_row
 from jurist.worlds import BASE, preferences
 
 ASKED = [
-    *("--votes", "4", "--max-tokens", "48", "--min-confidence", "0.5", "--seed", "3"),
+    *("--votes", "6", "--max-tokens", "48", "--min-confidence", "0.5", "--seed", "3"),
     *("--layouts", "jurist", "trl", "datasets"),
 ]
 UNLIKE = {"timings.json", "environment.json", "run.lock", "completions.sqlite.lock"}
@@ -49,11 +51,14 @@ def contents(run: Path) -> dict[str, bytes]:
     }
 
 
-def stored(run: Path) -> int:
-    """Bytes of the store's log, which grows by every chunk that is judged."""
+def num_stored(run: Path) -> int:
+    """Readings that are kept: a chunk of 500 more whenever one is done."""
     try:
-        return (run / "completions.sqlite-wal").stat().st_size
-    except FileNotFoundError:
+        with closing(
+            sqlite3.connect(f"file:{run / 'completions.sqlite'}?mode=ro", uri=True)
+        ) as store:
+            return store.execute("SELECT count(*) FROM completions").fetchone()[0]
+    except sqlite3.OperationalError:
         return 0
 
 
@@ -82,24 +87,18 @@ def test_100_pairs_killed_three_times_and_finished_are_the_same_bytes(tmp_path):
     assert process.returncode == 0, output
     whole, run = tmp_path / "whole" / "run", tmp_path / "killed" / "run"
     draw = random.Random()
-    before = 0
-
-    def a_chunk_more() -> bool:
-        return stored(run) > before
-
-    # 800 readings are kept in two chunks: before the first, after it, and when all were judged.
-    kills = killed(tmp_path / "killed", (run / "completions.sqlite").exists, 0.2, *source)
-    before = stored(run)
-    kills += killed(tmp_path / "killed", a_chunk_more, draw.uniform(0, 0.3), *source)
-    kills += killed(
-        tmp_path / "killed",
-        lambda: (run / "judgements" / "pairs").exists(),
-        draw.uniform(0, 0.02),
-        *source,
-    )
+    # 1,200 readings are kept in three chunks: before the first, after it, and after the second.
+    for number, wanted in enumerate((0, 500, 1000), start=1):
+        assert killed(
+            tmp_path / "killed",
+            lambda wanted=wanted: (
+                (run / "completions.sqlite").exists() and num_stored(run) >= wanted
+            ),
+            draw.uniform(0, 0.3),
+            *source,
+        ), f"it had ended before kill {number}"
     output, _ = (process := start(tmp_path / "killed", *source)).communicate()
     assert process.returncode == 0, output
-    assert kills >= 2
     assert contents(run) == contents(whole)
     counts = json.loads((run / "labels.json").read_text())
     assert counts["labelled"] > 10

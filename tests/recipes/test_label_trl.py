@@ -7,6 +7,7 @@ datasets = pytest.importorskip("datasets")
 
 from jurist.data.label_files import NAMES  # noqa: E402 - what is skipped without TRL
 from jurist.data.labelled import LabelLayout  # noqa: E402
+from jurist.digest import derive_seed  # noqa: E402
 from jurist.engines import ScriptedEngine  # noqa: E402
 from jurist.engines import openai as served  # noqa: E402
 from jurist.recipes.judge_config import JudgeConfig, VotingConfig  # noqa: E402
@@ -19,13 +20,13 @@ pytestmark = pytest.mark.filterwarnings("default")
 
 @pytest.fixture
 def run(tmp_path, monkeypatch):
-    """A run with labels of a few pairs of the world that ships, by a judge that likes the longer."""
+    """A run with labels of a few pairs of the world that ships, by a judge that draws lots."""
     from jurist.data import write_preferences
 
-    def longer(prompt, index):
-        return "[[A]]" if len(prompt[-1].content) % 3 else "[[B]]"
+    def drawn(prompt, index):
+        return "[[A]]" if derive_seed(prompt[-1].content) % 2 else "[[B]]"
 
-    monkeypatch.setattr(served, "OpenAIEngine", lambda *_, **__: ScriptedEngine(longer))
+    monkeypatch.setattr(served, "OpenAIEngine", lambda *_, **__: ScriptedEngine(drawn))
     write_preferences(
         tmp_path / "pairs.jsonl", preferences("in_distribution", "train", num=12, seed=0)
     )
