@@ -4,6 +4,8 @@ A row that is not a preference is never guessed at: it is refused with its file 
 the caller says where to, set aside in a file of rejects.
 """
 
+import hashlib
+import json
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +18,6 @@ from jurist.data.layouts import Layout, Place, layout_named, stem
 from jurist.data.lines import Columns, Row, json_rows
 from jurist.data.offences import Offences
 from jurist.data.tables import dataset_rows, is_saved_dataset, may_be_hub_id, parquet_rows
-from jurist.digest import digest
 from jurist.errors import ConfigError, DataError
 from jurist.types import Preference
 
@@ -278,7 +279,8 @@ class _Reading:
     def keep(self, one: Preference, name: str, where: str) -> bool:
         """Note a preference; whether it is new, and not one that was read before."""
         content = _digest(one.tie, one.margin, one.category, one.group, one.language)
-        texts = _digest(one.prompt, one.chosen, one.rejected)
+        turns = [(turn.role, turn.content) for turn in one.prompt]
+        texts = _digest(turns, one.chosen, one.rejected)
         before = self.kept.get(one.id)
         if before is not None:
             if before[0] != texts + content:
@@ -327,4 +329,4 @@ def _recognised(row: Row, before: Layout | None, name: str) -> Layout:
 
 def _digest(*parts: object) -> bytes:
     # Half of SHA-256, of which no two texts are known to share either.
-    return bytes.fromhex(digest(*parts))[:16]
+    return hashlib.sha256(json.dumps(parts).encode("ascii")).digest()[:16]

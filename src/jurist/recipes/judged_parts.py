@@ -23,7 +23,7 @@ from jurist.recipes.open_judge import OpenJudge
 from jurist.recipes.readings import iterate_readings, write_readings
 from jurist.recipes.run import stopwatch
 from jurist.storage import replacing, write_json
-from jurist.types import Failure, Preference
+from jurist.types import Failure, Judgement, Preference
 
 PART_PAIRS = 500
 """Pairs judged at a time. An engine takes their replies in chunks that are smaller still, so that
@@ -122,18 +122,16 @@ def judge_in_parts(
             if not pairs:
                 break
             path = _parts(run, name) / f"{number:06}.jsonl.gz"
-            if not path.exists():
+            if path.exists():
+                kept = iterate_readings(path, pairs)
+                spent += _cost(reading.judgements for reading in kept)
+            else:
                 with stopwatch(run, f"judge/{name}/{number}"):
                     asked = [pair.shown(seed).comparison for pair in pairs]
-                    write_readings(
-                        path,
-                        pairs,
-                        opened.judge(asked),
-                        num_possible=opened.num_possible,
-                        seed=seed,
-                    )
+                    judged = opened.judge(asked)
+                    write_readings(path, pairs, judged, num_possible=opened.num_possible, seed=seed)
+                spent += _cost(judged)
             parts.append(path)
-            spent += _cost(path, pairs)
             done(len(pairs))
     write_json(_cost_path(run, name), {"of": total, **asdict(spent)})
     # Gzipped files one after the other are one.
@@ -177,17 +175,21 @@ def _cost_path(run: Path, name: str) -> Path:
     return readings_path(run, name).with_name(f"{name}.json")
 
 
-def _cost(path: Path, pairs: Sequence[Preference]) -> Spent:
-    spent = Spent()
-    for reading in iterate_readings(path, pairs):
-        spent += Spent(
-            num_comparisons=1,
-            num_judgements=len(reading.judgements),
-            num_failures=sum(isinstance(one.outcome, Failure) for one in reading.judgements),
-            num_read=sum(one.num_prompt_tokens for one in reading.judgements),
-            num_written=sum(one.num_tokens for one in reading.judgements),
-        )
-    return spent
+def _cost(judged: Iterable[Sequence[Judgement]]) -> Spent:
+    comparisons = judgements = failures = read = written = 0
+    for readings in judged:
+        comparisons += 1
+        judgements += len(readings)
+        failures += sum(isinstance(one.outcome, Failure) for one in readings)
+        read += sum(one.num_prompt_tokens for one in readings)
+        written += sum(one.num_tokens for one in readings)
+    return Spent(
+        num_comparisons=comparisons,
+        num_judgements=judgements,
+        num_failures=failures,
+        num_read=read,
+        num_written=written,
+    )
 
 
 class _Ahead:
