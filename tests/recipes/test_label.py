@@ -5,8 +5,6 @@ import math
 from typing import get_args
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 import jurist
 from jurist.data import read_preferences
@@ -14,90 +12,14 @@ from jurist.digest import derive_seed
 from jurist.engines import ScriptedEngine
 from jurist.engines import openai as served
 from jurist.errors import ConfigError, DataError
-from jurist.judges import Ballot
 from jurist.recipes import judged_parts
 from jurist.recipes.judge_config import JudgeConfig, VotingConfig
 from jurist.recipes.judged_parts import BudgetConfig
 from jurist.recipes.label import run_label
 from jurist.recipes.label_config import LabelConfig
-from jurist.recipes.labels import Reason, label_of
+from jurist.recipes.labels import Reason
 from jurist.recipes.pools import PoolsConfig
 from jurist.recipes.responses import PolicyConfig
-from jurist.types import Failure, Judgement, Preference, Verdict, user
-
-PAIR = Preference(id="0", prompt=user("q"), chosen="one", rejected="two", group="g", margin=9.0)
-
-
-def ballot(given: str, swapped: str = "") -> Ballot:
-    """Votes in either order, in terms of the pair: f, s, t, or x for a failure."""
-    outcomes = {
-        "f": Verdict.FIRST,
-        "s": Verdict.SECOND,
-        "t": Verdict.TIE,
-        "x": Failure.UNPARSEABLE,
-    }
-    return Ballot.of(
-        Judgement(text="", outcome=outcomes[letter], swapped=order)
-        for votes, order in ((given, False), (swapped, True))
-        for letter in votes
-    )
-
-
-@pytest.mark.parametrize(
-    ("votes", "reason", "chosen"),
-    [
-        (("fff", "fff"), "preferred", "one"),
-        (("sss", "sss"), "preferred", "two"),
-        (("ffs", "fss"), "flipped", None),
-        (("ffx", "xxx"), "preferred", "one"),
-        (("fst", "fst"), "tied", None),
-        (("xxx", "xxx"), "no verdict", None),
-    ],
-)
-def test_votes_become_a_label(votes, reason, chosen):
-    label = label_of(PAIR, ballot(*votes), min_confidence=0.6, consistent=True)
-    assert label.reason == reason
-    assert label.preference.tie is (chosen is None)
-    if chosen is not None:
-        assert label.preference.chosen == chosen
-        assert label.preference.rejected == ({"one", "two"} - {chosen}).pop()
-
-
-def test_the_margin_is_the_log_odds_and_the_threshold_is_on_the_probability():
-    # 5 votes of 6, smoothed 5.5 / 7.
-    votes = ballot("fff", "ffs")
-    label = label_of(PAIR, votes, min_confidence=0.78, consistent=True)
-    assert (label.reason, label.confidence) == ("preferred", pytest.approx(5.5 / 7))
-    assert label.preference.margin == pytest.approx(math.log(5.5 / 1.5))
-    unsure = label_of(PAIR, votes, min_confidence=0.79, consistent=True)
-    assert (unsure.reason, unsure.preference.tie, unsure.preference.margin) == (
-        "unsure",
-        True,
-        None,
-    )
-
-
-def test_contradicting_orders_may_be_allowed():
-    votes = ballot("fff", "fss")
-    assert label_of(PAIR, votes, min_confidence=0.5, consistent=True).reason == "flipped"
-    assert label_of(PAIR, votes, min_confidence=0.5, consistent=False).reason == "preferred"
-
-
-@given(
-    given=st.text("fstx", min_size=1, max_size=5),
-    swapped=st.text("fstx", max_size=5),
-    min_confidence=st.floats(0.5, 0.95),
-)
-def test_which_response_is_called_chosen_does_not_matter(given, swapped, min_confidence):
-    votes = ballot(given, swapped)
-    mirrored = Ballot.of(judgement.mapped_back() for judgement in votes.judgements)
-    turned = Preference(id="0", prompt=user("q"), chosen="two", rejected="one", group="g")
-    one = label_of(PAIR, votes, min_confidence=min_confidence, consistent=True)
-    other = label_of(turned, mirrored, min_confidence=min_confidence, consistent=True)
-    assert one.reason == other.reason
-    if not one.preference.tie:
-        assert one.preference.chosen == other.preference.chosen
-        assert one.preference.margin == pytest.approx(other.preference.margin)
 
 
 def by_price(prompt, index):

@@ -87,7 +87,9 @@ def test_prompts_become_pools_and_pools_become_labels(tmp_path, write_rows, aske
         "repeated": 3,
     }
     assert aside["odd"]["responses"]["failed"] == 3
-    assert json.loads((output / "labels.json").read_text())["responses"] == {
+    counted = json.loads((output / "labels.json").read_text())["responses"]
+    assert len(counted.pop("digest")) == 64
+    assert counted == {
         "prompts": 4,
         "responses": 16,
         "cut": 1,
@@ -143,6 +145,13 @@ def test_sampling_that_is_broken_off_goes_on_where_it_was(
     label(tmp_path / "run", path)
     for name in ("pools.jsonl", "unpaired.jsonl", "labelled.jsonl", "labels.json"):
         assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_other_prompts_than_were_responded_to_are_refused(tmp_path, write_rows, asked):
+    label(tmp_path / "run", write_rows({"prompt": "good"}, name="asked.jsonl"))
+    path = write_rows({"prompt": "cut"}, name="asked.jsonl")
+    with pytest.raises(ConfigError, match="responses to other prompts than --prompts holds now"):
+        label(tmp_path / "run", path)
 
 
 def test_where_no_prompt_has_two_responses_it_says_what_became_of_them(tmp_path, write_rows, asked):

@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 
 from jurist.data.label_files import refuse_unwritable
-from jurist.data.prompts import iterate_prompts
+from jurist.data.prompts import Prompt, iterate_prompts
 from jurist.judges import Ballot
 from jurist.recipes.estimate import estimated
 from jurist.recipes.evaluate import readings_path
@@ -25,10 +25,10 @@ from jurist.recipes.open_judge import open_judge
 from jurist.recipes.pools import cohort_of
 from jurist.recipes.readings import Reading, iterate_readings
 from jurist.recipes.responses import (
-    refuse_no_pools,
+    refuse_other_prompts,
     responses_counted,
     sample_responses,
-    tokens_to_read,
+    surveyed_prompts,
 )
 from jurist.recipes.run import open_run
 from jurist.types import Preference
@@ -67,22 +67,18 @@ def run_label(config: LabelConfig) -> int:
 
 def _respond(config: LabelConfig, run: Path) -> None:
     """Sample responses to the prompts, unless that is done."""
+    rejects = run / "rejects" / "prompts.jsonl" if config.skip_bad else None
+
+    def prompts() -> Generator[Prompt]:
+        return iterate_prompts(Path(config.prompts), skip_bad=rejects)
+
+    # All of them are read first: a bad last row must be found before the first is paid for.
+    survey = surveyed_prompts(prompts())
     if responses_counted(run) is None:
-        rejects = run / "rejects" / "prompts.jsonl" if config.skip_bad else None
-        path = Path(config.prompts)
-        # All of them are read first: a bad last row must be found before the first is paid for.
-        total = sum(1 for _ in iterate_prompts(path, skip_bad=rejects))
-        sample = list(islice(iterate_prompts(path, skip_bad=rejects), 200))
         sample_responses(
-            config.policy,
-            config.judge,
-            iterate_prompts(path, skip_bad=rejects),
-            total=total,
-            num_read=tokens_to_read(config.policy, sample, total=total),
-            run=run,
-            seed=config.seed,
+            config.policy, config.judge, prompts(), survey=survey, run=run, seed=config.seed
         )
-    refuse_no_pools(responses_counted(run) or {}, config.policy)
+    refuse_other_prompts(run, config.policy, survey)
 
 
 def _items(config: LabelConfig, run: Path) -> Items:
@@ -145,8 +141,6 @@ def _labels(config: LabelConfig, items: Items, *, num_judged: int, run: Path) ->
         left -= len(item.pairs)
         asked.extend(item.pairs)
         yield from _labels_of(config, item, list(islice(readings, len(item.pairs))))
-    # To its end, where it would say that there were more pairs than these.
-    next(readings, None)
 
 
 def _labels_of(config: LabelConfig, item: LabelItem, readings: list[Reading]) -> Generator[Label]:

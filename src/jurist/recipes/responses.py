@@ -6,6 +6,7 @@ RUN/
   responses.json    the counts and the cost
 """
 
+import hashlib
 import json
 import logging
 import math
@@ -19,7 +20,7 @@ from typing import Any
 from jurist.data import Candidate, Pool
 from jurist.data.pools import pool_row
 from jurist.data.prompts import Prompt
-from jurist.digest import canonical
+from jurist.digest import canonical, digest
 from jurist.engines.base import Engine
 from jurist.errors import ConfigError, DataError, StoreError
 from jurist.progress import progress
@@ -35,6 +36,8 @@ logger = logging.getLogger(__name__)
 
 PART_PROMPTS = 250
 """Prompts replied to at a time."""
+
+_NUM_MEASURED = 200
 
 FATES = ("cut", "empty", "failed", "repeated")
 """What becomes of responses that are no candidates: they ran into the limit, say nothing, were
@@ -110,13 +113,39 @@ class PolicyConfig:
         )
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PromptSurvey:
+    """What there is to respond to, found by reading all of it once."""
+
+    num_prompts: int
+    digest: str
+    sample: list[Prompt]
+    """The first of them, for an estimate."""
+
+
+def surveyed_prompts(prompts: Iterable[Prompt]) -> PromptSurvey:
+    """Read all prompts once.
+
+    Raises:
+        DataError: If one is bad.
+    """
+    number = 0
+    name = hashlib.sha256()
+    sample: list[Prompt] = []
+    for prompt in prompts:
+        number += 1
+        name.update(bytes.fromhex(digest(prompt)))
+        if number <= _NUM_MEASURED:
+            sample.append(prompt)
+    return PromptSurvey(num_prompts=number, digest=name.hexdigest(), sample=sample)
+
+
 def sample_responses(
     config: PolicyConfig,
     judge: JudgeConfig,
     prompts: Iterable[Prompt],
     *,
-    total: int,
-    num_read: int,
+    survey: PromptSurvey,
     run: Path,
     seed: int,
 ) -> None:
@@ -126,22 +155,22 @@ def sample_responses(
         config: Who responds, and how.
         judge: Whose settings say how a model runs here.
         prompts: What to respond to.
-        total: How many prompts there are.
-        num_read: Tokens that will be read, about; see `tokens_to_read`.
+        survey: What reading them once has shown.
         run: Directory of the run. What is there is not sampled again.
         seed: Of sampling.
 
     Raises:
         ConfigError: If there is no such policy.
-        DataError: If no prompt has two different responses, or one does not fit the policy.
+        DataError: If a prompt does not fit the policy.
     """
+    total = survey.num_prompts
     logger.info(
         "estimate: %s responses to each of %s prompts, at most %s tokens to write and about %s to "
         "read",
         config.num_responses,
         f"{total:,}",
         f"{total * config.num_responses * config.max_response_tokens:,}",
-        f"{num_read:,}",
+        f"{_tokens_to_read(config, survey):,}",
     )
     counts = Counter[str]()
     with (
@@ -170,6 +199,7 @@ def sample_responses(
             done(len(part))
     found = {
         "prompts": total,
+        "digest": survey.digest,
         "responses": total * config.num_responses,
         **{name: counts[name] for name in (*FATES, "candidates", "pools", "read", "written")},
     }
@@ -199,12 +229,19 @@ def responses_counted(run: Path) -> dict[str, Any] | None:
         raise StoreError(f"{path}: damaged ({error}); delete it and run again") from error
 
 
-def refuse_no_pools(found: dict[str, Any], config: PolicyConfig) -> None:
-    """Refuse to go on where no prompt has two different responses.
+def refuse_other_prompts(run: Path, config: PolicyConfig, survey: PromptSurvey) -> None:
+    """Refuse to go on with responses to other prompts, or where none has two different ones.
 
     Raises:
-        DataError: If so, with what became of the responses.
+        ConfigError: If the prompts are others now.
+        DataError: If there is nothing to compare, with what became of the responses.
     """
+    found = responses_counted(run) or {}
+    if found.get("digest") != survey.digest:
+        raise ConfigError(
+            f"{run / 'pools.jsonl'}: responses to other prompts than --prompts holds now; give "
+            f"another --output, or the prompts as they were"
+        )
     if not found["pools"]:
         fates = ", ".join(f"{found[name]:,} {name}" for name in FATES)
         raise DataError(
@@ -214,15 +251,11 @@ def refuse_no_pools(found: dict[str, Any], config: PolicyConfig) -> None:
         )
 
 
-def tokens_to_read(config: PolicyConfig, sample: Sequence[Prompt], *, total: int) -> int:
-    """Tokens that the policy will read, by the mean of a sample: a prompt for every response.
-
-    Raises:
-        ConfigError: If there is no such policy.
-    """
+def _tokens_to_read(config: PolicyConfig, survey: PromptSurvey) -> int:
+    """Tokens that the policy will read, by the mean of the sample: a prompt for every response."""
     count = token_counter(config.policy, served=bool(config.policy_url))
-    mean = sum(count(one.prompt) for one in sample) / max(len(sample), 1)
-    return math.ceil(mean * total * config.num_responses)
+    mean = sum(count(one.prompt) for one in survey.sample) / max(len(survey.sample), 1)
+    return math.ceil(mean * survey.num_prompts * config.num_responses)
 
 
 def _replies(
