@@ -420,9 +420,12 @@ def test_too_small_a_budget_labels_nothing_and_says_so(tmp_path, write_rows, wav
 def test_a_mean_of_votes_is_shared_out_over_all_pairs_at_once(
     tmp_path, write_rows, wavering, monkeypatch
 ):
-    monkeypatch.setattr(judged_parts, "PART_PAIRS", 10)
     voting = VotingConfig(votes=8, mean_votes=4)
     label(tmp_path / "run", pairs=str(write_rows(*MANY)), voting=voting)
+    monkeypatch.setattr(judged_parts, "PART_PAIRS", 10)
+    label(tmp_path / "parts", pairs=str(write_rows(*MANY)), voting=voting)
+    one, two = ((tmp_path / name / "labelled.jsonl").read_bytes() for name in ("run", "parts"))
+    assert one == two
     summary = json.loads((tmp_path / "run" / "labels.json").read_text())
     assert summary["estimate"]["num_judgements"] == 160
     assert summary["spent"]["num_judgements"] <= 160
@@ -433,12 +436,12 @@ def test_a_mean_of_votes_is_shared_out_over_all_pairs_at_once(
 
 
 def test_pools_are_within_a_budget_or_beyond_it(tmp_path, write_rows, asked):
-    pools = [pool(f"p{n}", 1, 2, 3) for n in range(4)]
+    pools = [*(pool(f"p{n}", 1, 2, 3) for n in range(4)), pool("same", 5, 5)]
     output = tmp_path / "run"
     budget = BudgetConfig(max_judgements=30)
     label(output, pools=str(write_rows(*pools)), budget=budget)
     assert [one.id for one in labelled(output)] == ["p0", "p1"]
-    assert set_aside(output) == {"p2": "budget", "p3": "budget"}
+    assert set_aside(output) == {"p2": "budget", "p3": "budget", "same": "one response"}
     (best, _) = rows(output / "labelled.jsonl")
     # Three comparisons were read for the one label, whose own votes are those of its two.
     assert best["judge_votes"] == {"for": 4, "against": 0, "tie": 0, "failed": 0, "possible": 4}
