@@ -21,7 +21,7 @@ from jurist.recipes.genrm import GenRMConfig
 from jurist.recipes.judge import JudgeFileConfig
 from jurist.recipes.judge_config import JudgeConfig, VotingConfig
 from jurist.recipes.jury import JuryConfig
-from jurist.recipes.label import LabelConfig
+from jurist.recipes.label_config import LabelConfig
 from jurist.recipes.listwise import ListwiseConfig
 from jurist.recipes.pair_rm import PairRMConfig
 from jurist.recipes.paper import PaperConfig

@@ -10,7 +10,7 @@ A row of a file of pools is an object with
 and any other column, which is left alone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -73,9 +73,21 @@ def read_pools(path: Path) -> list[Pool]:
         DataError: If the file is missing or damaged, holds no pool, or a row is not one. Names the
             first bad rows and counts them all.
     """
-    pools: dict[str, Pool] = {}
+    return list(iterate_pools(path))
+
+
+def iterate_pools(path: Path) -> Generator[Pool]:
+    """Read a file of pools one at a time, holding no more than the ids of the others.
+
+    Arguments and errors are those of `read_pools`. Bad rows are refused at the end: what was given
+    until then is good, but only a file read to its end is known to be.
+
+    Yields:
+        The pools in the order of the file.
+    """
     places: dict[str, int] = {}
-    offences: list[str] = []
+    num_bad = 0
+    shown: list[str] = []
     for row in json_rows(path):
         try:
             if row.columns is None:
@@ -86,19 +98,40 @@ def read_pools(path: Path) -> list[Pool]:
                     f"expected each id once, found {pool.id!r} in line {places[pool.id]} too"
                 )
         except DataError as error:
-            offences.append(f"{path}:{row.number}: {error}")
+            num_bad += 1
+            if num_bad <= _NUM_OFFENCES_SHOWN:
+                shown.append(f"{path}:{row.number}: {error}")
             continue
-        pools[pool.id], places[pool.id] = pool, row.number
-    if offences:
-        shown = offences[:_NUM_OFFENCES_SHOWN]
+        places[pool.id] = row.number
+        yield pool
+    if num_bad:
         raise DataError(
             shown[0]
-            if len(offences) == 1
-            else "\n  ".join([f"{len(offences):,} bad rows, among them:", *shown])
+            if num_bad == 1
+            else "\n  ".join([f"{num_bad:,} bad rows, among them:", *shown])
         )
-    if not pools:
+    if not places:
         raise DataError(f"{path}: expected pools, found an empty file")
-    return list(pools.values())
+
+
+def pool_row(pool: Pool) -> dict[str, object]:
+    """A pool as the row that `read_pools` reads it from."""
+    return {
+        "id": pool.id,
+        "prompt": [{"role": turn.role, "content": turn.content} for turn in pool.prompt],
+        "candidates": [
+            {
+                "text": one.text,
+                **({} if one.correct is None else {"correct": one.correct}),
+                **({"model": one.model} if one.model else {}),
+            }
+            for one in pool.candidates
+        ],
+        **({"answer": pool.answer} if pool.answer else {}),
+        "source": pool.source,
+        "category": pool.category,
+        "group": pool.group,
+    }
 
 
 def _pool(columns: Columns, *, number: int, name: str) -> Pool:

@@ -4,7 +4,9 @@ A row that is not a preference is never guessed at: it is refused with its file 
 the caller says where to, set aside in a file of rejects.
 """
 
-from collections.abc import Iterator
+import hashlib
+import json
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -17,7 +19,7 @@ from jurist.data.lines import Columns, Row, json_rows
 from jurist.data.offences import Offences
 from jurist.data.tables import dataset_rows, is_saved_dataset, may_be_hub_id, parquet_rows
 from jurist.errors import ConfigError, DataError
-from jurist.types import Conversation, Preference
+from jurist.types import Preference
 
 SUFFIXES = (".jsonl", ".json", ".jsonl.gz", ".json.gz", ".parquet")
 """What the name of a file of preferences ends in."""
@@ -110,20 +112,55 @@ def read_preferences(
             one layout, or no preference is left. Names the first bad rows and counts them all.
         StoreError: If the rejects cannot be written.
     """
+    preferences: list[Preference] = []
+    rows = iterate_preferences(source, layout=layout, split=split, skip_bad=skip_bad)
+    while True:
+        try:
+            preferences.append(next(rows))
+        except StopIteration as end:
+            counts: RowCounts = end.value
+            return PreferenceSet(preferences=preferences, **counts._asdict())
+
+
+class RowCounts(NamedTuple):
+    """What became of the rows of a source; see `PreferenceSet`."""
+
+    files: tuple[SourceFile, ...]
+    ignored: tuple[str, ...]
+    unread: tuple[str, ...]
+    num_rejected: int
+    num_deduplicated: int
+    num_repeated: int
+
+
+def iterate_preferences(
+    source: str | Path,
+    *,
+    layout: str = "auto",
+    split: str | None = None,
+    skip_bad: Path | None = None,
+) -> Generator[Preference, None, RowCounts]:
+    """Read preferences one at a time, holding a name and two digests of each that was read.
+
+    Arguments and errors are those of `read_preferences`. Bad rows are refused, or set aside, at the
+    end: what was given until then is good, but only a source read to its end is known to be.
+
+    Yields:
+        Each preference once, in the order read. The generator's value is what was counted.
+    """
     wanted = layout_named(layout)
     tables, ignored = _tables(source, split)
     if skip_bad is not None:
         _refuse_rejects_among(source, skip_bad)
     reading = _Reading(wanted, Offences(skip_bad))
     for table in tables:
-        reading.read(table)
+        yield from reading.read(table)
     reading.offences.settle()
-    if not reading.preferences:
+    if not reading.kept:
         raise DataError(
             f"{source}: expected preferences, found bad rows only: {reading.offences.complaint()}"
         )
-    return PreferenceSet(
-        preferences=list(reading.preferences.values()),
+    return RowCounts(
         files=tuple(reading.files),
         ignored=ignored,
         unread=tuple(sorted(reading.unread)),
@@ -204,16 +241,16 @@ class _Reading:
     def __init__(self, layout: Layout | None, offences: Offences) -> None:
         self.layout = layout
         self.offences = offences
-        self.preferences: dict[str, Preference] = {}
-        self.places: dict[str, str] = {}
-        self.contents: set[tuple[Conversation, str, str]] = set()
+        # Of what was kept, by id: the digest of all of it, and where it stood.
+        self.kept: dict[str, tuple[bytes, str, str]] = {}
+        self.contents: set[bytes] = set()
         self.files: list[SourceFile] = []
         self.unread: set[str] = set()
         self.num_deduplicated = 0
         self.num_repeated = 0
 
-    def read(self, table: _Table) -> None:
-        """Read one file to its end, keeping what is good of it and noting what is bad."""
+    def read(self, table: _Table) -> Generator[Preference]:
+        """Read one file to its end, giving what is good of it and noting what is bad."""
         layout = self.layout
         num_rows = 0
         for row in unfolded(table.rows, self.layout):
@@ -226,34 +263,38 @@ class _Reading:
                     layout = _recognised(row, layout, table.name)
                 assert layout is not None
                 one = preference(row.columns, layout, Place(table.stem, row.number, row.part))
-                self.keep(one, f"{table.name}:{row.where}")
+                new = self.keep(one, table.name, row.where)
             except _AmbiguousLayoutError:
                 raise
             except DataError as error:
                 self.offences.add(table.name, row, str(error))
                 continue
             self.unread |= row.columns.keys() - READ[layout]
+            if new:
+                yield one
         if num_rows == 0:
             raise DataError(f"{table.name}: expected preferences, found an empty file")
         self.files.append(SourceFile(name=table.name, layout=layout, num_rows=num_rows))
 
-    def keep(self, one: Preference, place: str) -> None:
-        """Keep a preference unless it was kept before."""
-        before = self.preferences.get(one.id)
+    def keep(self, one: Preference, name: str, where: str) -> bool:
+        """Note a preference; whether it is new, and not one that was read before."""
+        content = _digest(one.tie, one.margin, one.category, one.group, one.language)
+        turns = [(turn.role, turn.content) for turn in one.prompt]
+        texts = _digest(turns, one.chosen, one.rejected)
+        before = self.kept.get(one.id)
         if before is not None:
-            if _content(before) != _content(one):
+            if before[0] != texts + content:
                 raise DataError(
                     f"expected id {one.id!r} once, found other content under it at "
-                    f"{self.places[one.id]}"
+                    f"{before[1]}:{before[2]}"
                 )
             self.num_deduplicated += 1
-            return
-        content = (one.prompt, one.chosen, one.rejected)
-        if content in self.contents:
+            return False
+        if texts in self.contents:
             self.num_repeated += 1
-        self.contents.add(content)
-        self.preferences[one.id] = one
-        self.places[one.id] = place
+        self.contents.add(texts)
+        self.kept[one.id] = (texts + content, name, where)
+        return True
 
 
 class _AmbiguousLayoutError(DataError):
@@ -286,8 +327,6 @@ def _recognised(row: Row, before: Layout | None, name: str) -> Layout:
     return before
 
 
-def _content(one: Preference) -> tuple[object, ...]:
-    return (
-        *(one.prompt, one.chosen, one.rejected, one.tie, one.margin),
-        *(one.category, one.group, one.language),
-    )
+def _digest(*parts: object) -> bytes:
+    # Half of SHA-256, of which no two texts are known to share either.
+    return hashlib.sha256(json.dumps(parts).encode("ascii")).digest()[:16]

@@ -54,14 +54,15 @@ def _refuse_unreadable(path: Path, preferences: Sequence[Preference]) -> None:
         if wrong:
             raise DataError(f"{path}: preference {one.id!r}: {wrong}")
         try:
-            json.dumps(_columns(one), ensure_ascii=False).encode("utf-8")
+            json.dumps(preference_row(one), ensure_ascii=False).encode("utf-8")
         except UnicodeEncodeError:
             raise DataError(
                 f"{path}: preference {one.id!r}: expected text, found half of a surrogate pair"
             ) from None
 
 
-def _columns(one: Preference) -> dict[str, object]:
+def preference_row(one: Preference) -> dict[str, object]:
+    """A preference as the row of the layout "jurist" that it is read back from."""
     return {
         "id": one.id,
         "source": one.source,
@@ -77,7 +78,7 @@ def _columns(one: Preference) -> dict[str, object]:
 
 
 def _json_lines(preferences: Sequence[Preference]) -> bytes:
-    lines = (json.dumps(_columns(one), ensure_ascii=False) + "\n" for one in preferences)
+    lines = (json.dumps(preference_row(one), ensure_ascii=False) + "\n" for one in preferences)
     return "".join(lines).encode("utf-8")
 
 
@@ -112,7 +113,7 @@ def _parquet(path: Path, preferences: Sequence[Preference]) -> bytes:
             "language": text,
         }
     )
-    table = pyarrow.Table.from_pylist([_columns(one) for one in preferences], schema=schema)
+    table = pyarrow.Table.from_pylist([preference_row(one) for one in preferences], schema=schema)
     buffer = pyarrow.BufferOutputStream()
     parquet.write_table(table, buffer)
     return buffer.getvalue().to_pybytes()

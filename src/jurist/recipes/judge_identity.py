@@ -1,16 +1,19 @@
 """What a judge is, in a few digits that stand beside everything it labelled."""
 
-import dataclasses
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import jurist
 from jurist.digest import digest, file_digest
+from jurist.errors import ConfigError, StoreError
 from jurist.recipes.checkpoints import checkpoint_folder
+from jurist.recipes.estimate import Estimate
 from jurist.recipes.judge_config import JudgeConfig
 from jurist.recipes.open_judge import OpenJudge
+from jurist.storage import write_json
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,7 +61,36 @@ def judge_identity(config: JudgeConfig, opened: OpenJudge) -> JudgeIdentity:
         "kind": opened.kind,
         "format": opened.format,
         "guidelines": guidelines,
-        "voting": dataclasses.asdict(config.voting) if votes else None,
+        "voting": asdict(config.voting) if votes else None,
         "jurist": jurist.__version__,
     }
     return JudgeIdentity(fingerprint=digest(parts)[:16], parts=parts)
+
+
+def note_judge(run: Path, identity: JudgeIdentity, estimate: Estimate) -> None:
+    """Note in `judge.json` who judges and what it will cost, and refuse to go on with another one.
+
+    Raises:
+        ConfigError: If an earlier part was judged by another.
+    """
+    path = run / "judge.json"
+    if path.exists() and (was := judge_note(run)["parts"]) != identity.parts:
+        unlike = sorted(name for name in identity.parts if was.get(name) != identity.parts[name])
+        raise ConfigError(
+            f"{run}: begun by another judge, with another {', '.join(unlike)}; give another "
+            f"--output, or the judge as it was"
+        )
+    write_json(path, {**asdict(identity), "estimate": asdict(estimate)})
+
+
+def judge_note(run: Path) -> dict[str, Any]:
+    """What `note_judge` wrote: fingerprint, parts and estimate.
+
+    Raises:
+        StoreError: If it is not there, or damaged.
+    """
+    path = run / "judge.json"
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{path}: damaged ({error}); delete the run and start again") from error

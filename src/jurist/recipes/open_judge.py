@@ -64,6 +64,11 @@ class OpenJudge:
     that a set must not be judged in parts."""
 
     @property
+    def rereads(self) -> bool:
+        """Whether what it writes is read once more, to weigh the verdicts after it."""
+        return self.kind == "verifier"
+
+    @property
     def num_possible(self) -> int:
         """Judgements of each pair in both orders, had voting never been stopped early."""
         return 2 * self.votes
@@ -82,9 +87,8 @@ def open_judge(config: JudgeConfig, *, seed: int, store: Path) -> Generator[Open
         ConfigError: If there is no such model, or it cannot be asked as the config says.
     """
     if config.base_url:
-        card = {"format": "direct"} if config.api == "systemone" else {}
         with Cached(_served(config), store) as cached:
-            yield _generative(cached, card, config, seed=seed)
+            yield _generative(cached, _served_card(config), config, seed=seed)
         return
     folder = checkpoint_folder(config.model)
     card = read_card(folder)
@@ -97,6 +101,25 @@ def open_judge(config: JudgeConfig, *, seed: int, store: Path) -> Generator[Open
             yield _critic(cached, folder, card, config, seed=seed)
         else:
             yield _generative(cached, card, config, seed=seed)
+
+
+def judge_over(engine: SamplingAndScoring, config: JudgeConfig, *, seed: int) -> OpenJudge | None:
+    """The judge a config names, over another engine than its model: to see what it would ask.
+
+    Returns:
+        The judge, or None if its model has a head, which no engine stands in for.
+
+    Raises:
+        ConfigError: If it cannot be asked as the config says.
+    """
+    card = _served_card(config) if config.base_url else read_card(checkpoint_folder(config.model))
+    if card.get("kind") in ("scalar", "comparer", "critic"):
+        return None
+    return _generative(engine, card, config, seed=seed)
+
+
+def _served_card(config: JudgeConfig) -> dict[str, Any]:
+    return {"format": "direct"} if config.api == "systemone" else {}
 
 
 @contextmanager

@@ -109,7 +109,9 @@ def read_pool_sets(
         taken = sorted(pools, key=lambda pool: derive_seed("pool", seed, pool.id))
         kept = {pool.id for pool in taken[: config.max_pools]}
         sets[name] = [
-            _limited(pool, config.max_candidates, seed=seed) for pool in pools if pool.id in kept
+            limited_pool(pool, config.max_candidates, seed=seed)
+            for pool in pools
+            if pool.id in kept
         ]
         num_candidates = sum(len(pool.candidates) for pool in sets[name])
         logger.info(
@@ -122,7 +124,8 @@ def read_pool_sets(
     return sets
 
 
-def _limited(pool: Pool, most: int | None, *, seed: int) -> Pool:
+def limited_pool(pool: Pool, most: int | None, *, seed: int) -> Pool:
+    """A pool with at most so many of its candidates, drawn by their texts."""
     if most is None or len(pool.candidates) <= most:
         return pool
     drawn = sorted(

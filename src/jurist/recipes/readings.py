@@ -97,7 +97,7 @@ def read_readings(path: Path, preferences: Sequence[Preference]) -> Readings:
 
 
 def iterate_readings(
-    path: Path, preferences: Sequence[Preference]
+    path: Path, preferences: Iterable[Preference]
 ) -> Generator[Reading, None, None]:
     """Read what `write_readings` wrote of the same preferences, holding one line at a time.
 

@@ -18,7 +18,8 @@ from jurist.recipes.generative_verifier import (
 from jurist.recipes.genrm import GenRMConfig, run_genrm
 from jurist.recipes.judge import JudgeFileConfig, run_judge
 from jurist.recipes.jury import JuryConfig, run_jury
-from jurist.recipes.label import LabelConfig, run_label
+from jurist.recipes.label import run_label
+from jurist.recipes.label_config import LabelConfig
 from jurist.recipes.listwise import ListwiseConfig, run_listwise
 from jurist.recipes.pair_rm import PairRMConfig, run_pair_rm
 from jurist.recipes.paper import PaperConfig, run_paper

@@ -29,7 +29,7 @@ from jurist.rationales.draw import refuse_none
 from jurist.recipes.checkpoints import last_of, read_card
 from jurist.recipes.evaluate import finish, show
 from jurist.recipes.judge_config import JudgeConfig, VotingConfig
-from jurist.recipes.label import best_and_worst
+from jurist.recipes.labels import best_and_worst
 from jurist.recipes.launch import in_all_processes
 from jurist.recipes.open_engine import open_engine
 from jurist.recipes.run import open_run
