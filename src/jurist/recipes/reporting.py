@@ -5,6 +5,7 @@ from pathlib import Path
 
 from jurist.data import overlap
 from jurist.evaluation import Judged, compare, judged, shortcuts
+from jurist.recipes.evaluate import EXPLORER_MEGABYTES
 from jurist.recipes.readings import Readings
 from jurist.recipes.run import environment_facts, seconds_spent
 from jurist.recipes.sets import Sets
@@ -13,6 +14,7 @@ from jurist.reports import (
     DatasetFacts,
     Results,
     ShortcutRow,
+    explored,
     judged_row,
     save_report,
     save_results,
@@ -46,13 +48,7 @@ def gathered(
         notes: What a reader must know.
         reference_language: Language that drops are from, where a set has it; else English.
     """
-    rows: dict[tuple[str, str], list[Judged]] = {
-        (method, name): judged(
-            sets.tests[name], of.judgements, seed=of.seed, num_unasked=of.num_unasked
-        )
-        for method, by_set in {**baselines, **readings}.items()
-        for name, of in by_set.items()
-    }
+    rows = judged_of(sets.tests, {**baselines, **readings})
     return Results(
         run=run.name,
         version=environment_facts()["jurist"],
@@ -63,7 +59,7 @@ def gathered(
         ),
         rows=tuple(
             judged_row(
-                rows[method, name],
+                rows[method][name],
                 method=method,
                 split=name,
                 judging_seconds=seconds_spent(
@@ -87,7 +83,7 @@ def gathered(
                 method=method,
                 baseline=baseline,
                 split=name,
-                paired=compare(rows[method, name], rows[baseline, name], seed=seed),
+                paired=compare(rows[method][name], rows[baseline][name], seed=seed),
             )
             for baseline in baselines
             for method in readings
@@ -98,19 +94,19 @@ def gathered(
             disagreement
             for method in readings
             for name in sets.tests
-            for disagreement in worst_disagreements(rows[method, name], method=method, split=name)
+            for disagreement in worst_disagreements(rows[method][name], method=method, split=name)
         ),
         notes=(*notes, *_stopping_notes(rows)),
     )
 
 
-def _stopping_notes(rows: Mapping[tuple[str, str], Sequence[Judged]]) -> list[str]:
+def _stopping_notes(rows: Mapping[str, Mapping[str, Sequence[Judged]]]) -> list[str]:
     """What a reader must know of judges that were not asked for all votes."""
-    stopped = {
-        method: None
-        for (method, _), judged_rows in rows.items()
-        if any(row.ballot.num_unasked for row in judged_rows)
-    }
+    stopped = [
+        method
+        for method, by_set in rows.items()
+        if any(row.ballot.num_unasked for judged_rows in by_set.values() for row in judged_rows)
+    ]
     if not stopped:
         return []
     return [
@@ -140,7 +136,36 @@ def dataset_facts(
     )
 
 
-def publish(run: Path, results: Results) -> None:
-    """Write `results.json`, `report.md` and `report.html`."""
+def publish(
+    run: Path,
+    results: Results,
+    *,
+    tests: Mapping[str, Sequence[Preference]],
+    readings: Mapping[str, Mapping[str, Readings]],
+    explorer_megabytes: float = EXPLORER_MEGABYTES,
+) -> None:
+    """Write `results.json`, `report.md` and `report.html`.
+
+    Args:
+        run: Where to.
+        results: What they show.
+        tests: Test sets by name, for the page's explorer.
+        readings: What each judge said, by judge and test set, for the page's explorer.
+        explorer_megabytes: Most text that the explorer carries, in millions of bytes.
+    """
     save_results(run / "results.json", results)
-    save_report(run, results)
+    rows = judged_of(tests, readings)
+    save_report(run, results, explored(rows, megabytes=explorer_megabytes))
+
+
+def judged_of(
+    tests: Mapping[str, Sequence[Preference]], readings: Mapping[str, Mapping[str, Readings]]
+) -> dict[str, dict[str, list[Judged]]]:
+    """Readings beside the preferences that they are of, by judge and test set."""
+    return {
+        method: {
+            name: judged(tests[name], of.judgements, seed=of.seed, num_unasked=of.num_unasked)
+            for name, of in by_set.items()
+        }
+        for method, by_set in readings.items()
+    }

@@ -1,6 +1,7 @@
 """Results to results.json, report.md and one self-contained report.html, and to the terminal."""
 
 from jurist.reports.disagreements import worst_disagreements
+from jurist.reports.explorer import Explored, explored
 from jurist.reports.faithfulness import (
     FaithfulnessRow,
     faithfulness_section,
@@ -30,6 +31,7 @@ __all__ = [
     "ComparisonRow",
     "DatasetFacts",
     "Disagreement",
+    "Explored",
     "FaithfulnessRow",
     "JudgedRow",
     "OfficialRow",
@@ -38,6 +40,7 @@ __all__ = [
     "SelectionRow",
     "ShortcutRow",
     "SummaryTable",
+    "explored",
     "faithfulness_section",
     "html",
     "judged_row",
