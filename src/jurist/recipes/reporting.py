@@ -6,6 +6,7 @@ from pathlib import Path
 from jurist.data import overlap
 from jurist.evaluation import Judged, compare, judged, shortcuts
 from jurist.recipes.evaluate import EXPLORER_MEGABYTES
+from jurist.recipes.provenance import judge_facts, rounds_of, training_of
 from jurist.recipes.readings import Readings
 from jurist.recipes.run import environment_facts, seconds_spent
 from jurist.recipes.sets import Sets
@@ -48,6 +49,7 @@ def gathered(
         notes: What a reader must know.
         reference_language: Language that drops are from, where a set has it; else English.
     """
+    runs = judging_runs or {}
     rows = judged_of(sets.tests, {**baselines, **readings})
     return Results(
         run=run.name,
@@ -63,7 +65,7 @@ def gathered(
                 method=method,
                 split=name,
                 judging_seconds=seconds_spent(
-                    (judging_runs or {}).get(method, run), f"judge/{name}"
+                    runs.get(method, run), f"judge/{name}"
                 )
                 or 0.0,
                 training_seconds=training_seconds[method],
@@ -89,6 +91,17 @@ def gathered(
             for method in readings
             if method != baseline
             for name in sets.tests
+        ),
+        judges=tuple(
+            facts
+            for method in readings
+            if (facts := judge_facts(method, runs.get(method, run))) is not None
+        ),
+        rounds=tuple(
+            one for method in readings for one in rounds_of(method, runs.get(method, run))
+        ),
+        training=tuple(
+            curve for method in readings for curve in training_of(method, runs.get(method, run))
         ),
         disagreements=tuple(
             disagreement

@@ -66,7 +66,7 @@ class _Pair:
     @property
     def differs(self) -> bool:
         """Whether the judges came to different verdicts, all failures being one."""
-        outcomes = [_outcome(one.ballot.outcome, better_first(one)) for one in self.of]
+        outcomes = [_outcome(one.ballot.outcome, one.better_first) for one in self.of]
         return len({None if isinstance(one, str) else one for one in outcomes}) > 1
 
 
@@ -115,13 +115,6 @@ def explored(
         num_bytes=sum(map(len, texts.values())),
         megabytes=megabytes,
     )
-
-
-def better_first(row: Judged) -> bool:
-    """Whether the response labelled better stands first in the comparison that `row` speaks of."""
-    if row.label is Verdict.TIE:
-        return row.comparison.first == row.preference.chosen
-    return row.label is Verdict.FIRST
 
 
 def _pairs(judges: Mapping[str, Mapping[str, Sequence[Judged]]]) -> list[_Pair]:
@@ -186,7 +179,7 @@ def _index(pairs: Sequence[_Pair], judges: Sequence[str]) -> dict[str, object]:
 
 def _columns(rows: Sequence[Judged]) -> dict[str, list[object]]:
     """What filters and the list need of one judge: the result, and how it came about."""
-    firsts = [better_first(row) for row in rows]
+    firsts = [row.better_first for row in rows]
     return {
         "result": [_result(row) for row in rows],
         "outcome": [
@@ -242,7 +235,7 @@ def _texts(pair: _Pair) -> list[object]:
         visible(preference.chosen),
         visible(preference.rejected),
         [
-            [_vote(judgement, better_first(row)) for judgement in row.ballot.judgements]
+            [_vote(judgement, row.better_first) for judgement in row.ballot.judgements]
             for row in pair.of
         ],
     ]

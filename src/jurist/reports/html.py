@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import jinja2
 from markupsafe import Markup
 
+from jurist.reports.card import judge_cards
 from jurist.reports.explorer import Explored
 from jurist.reports.results import ComparisonRow, Disagreement, Results
 from jurist.reports.sections import Section, sections
@@ -50,6 +51,7 @@ def html(results: Results, explorer: Explored | None = None) -> str:
         judges=list(dict.fromkeys(row.method for row in results.rows)),
         columns=COLUMNS,
         cards=_cards(results),
+        judge_cards=judge_cards(results),
         summary=_grouped(summary),
         pictures=_pictures(results),
         sections=[_section(section, results) for section in sections(results)],

@@ -54,11 +54,15 @@ def sections(results: Results) -> list[Section]:
         ),
         _official(results),
         _comparisons(results),
+        *_differences(results),
+        _biases(results),
         _stopping(results),
         _strengths(results),
         *(_languages(results, split) for split in dict.fromkeys(r.split for r in results.rows)),
         _cost(results),
         *(_categories(results, split) for split in dict.fromkeys(r.split for r in results.rows)),
+        *(_flips(results, split) for split in dict.fromkeys(r.split for r in results.rows)),
+        _rounds(results),
         _data(results),
         Section(
             title="Environment",
@@ -160,6 +164,167 @@ def _comparisons(results: Results) -> Section:
             for row in results.comparisons
         ),
     )
+
+
+def _differences(results: Results) -> list[Section]:
+    """Whether two judges say the same, and where they do not."""
+    rows = results.differences
+    return [
+        Section(
+            title="Agreement of the judges",
+            text="How often both come to the same verdict, right or wrong; kappa: beyond chance, "
+            "by Cohen.",
+            headings=("method", "against", "split", "same % [95 %]", "kappa [95 %]"),
+            cells=tuple(
+                (
+                    row.method,
+                    row.baseline,
+                    row.split,
+                    with_interval(row.differences.same),
+                    NONE
+                    if row.differences.kappa is None
+                    else _decimal(row.differences.kappa.kappa),
+                )
+                for row in rows
+            ),
+        ),
+        *(
+            Section(
+                title=f"Where they differ: {split}",
+                text="Wins are pairs on which the first earned more than the second. Length: in "
+                "characters, about as long within 10 %. With so many kinds one in twenty is "
+                "expected to stand out by chance.",
+                headings=(
+                    "first",
+                    "second",
+                    "by",
+                    "pairs that are",
+                    "pairs",
+                    "same % [95 %]",
+                    "difference, points [95 %]",
+                    "wins",
+                    "losses",
+                ),
+                cells=tuple(
+                    (
+                        row.method,
+                        row.baseline,
+                        part.aspect,
+                        part.name or "(none)",
+                        f"{part.paired.num_pairs:,}",
+                        with_interval(part.same),
+                        signed_with_interval(part.paired.difference),
+                        f"{part.paired.wins:,}",
+                        f"{part.paired.losses:,}",
+                    )
+                    for row in rows
+                    if row.split == split
+                    for part in row.differences.parts
+                ),
+            )
+            for split in dict.fromkeys(row.split for row in rows)
+        ),
+    ]
+
+
+def _biases(results: Results) -> Section:
+    """Places and lengths: what should not decide, and how far it does."""
+    cells: list[tuple[str, ...]] = []
+    for row in results.rows:
+        agreement, length = row.agreement, row.length
+        cells.append(
+            (
+                row_name(row, results),
+                row.split,
+                _or_none(agreement.flips),
+                _or_none(agreement.first_slot),
+                _or_none(length and length.prefers_longer),
+                _or_none(length and length.labelled_longer),
+                _or_none(length and length.when_longer),
+                _or_none(length and length.when_shorter),
+            )
+        )
+    return Section(
+        title="Order and length",
+        text="Without a lean to a place half the verdicts are for the response shown first. "
+        "Without a lean to length a judge prefers the longer response about as often as the labels "
+        "do, and is as often right where the better one is longer as where it is shorter, if the "
+        "pairs are equally hard.",
+        headings=(
+            "method",
+            "split",
+            "flips % [95 %]",
+            "first slot % [95 %]",
+            "prefers the longer % [95 %]",
+            "labels do % [95 %]",
+            "accuracy, better is longer % [95 %]",
+            "accuracy, better is shorter % [95 %]",
+        ),
+        cells=tuple(cells),
+    )
+
+
+def _or_none(estimate: Estimate | None) -> str:
+    return NONE if estimate is None else with_interval(estimate)
+
+
+def _flips(results: Results, split: str) -> Section:
+    """One row a category, one column a judge; none if the split has a single category."""
+    rows = [
+        row for row in results.rows if row.split == split and row.agreement.flips is not None
+    ]
+    of = [{part.category: part for part in row.agreement.categories} for row in rows]
+    names = sorted({name for parts in of for name in parts})
+    return Section(
+        title=f"Flips by category: {split}",
+        text="Pairs on which showing the responses in the other order changes the verdict, in per "
+        "cent, and the 95 % interval.",
+        headings=("category", "pairs", *(row_name(row, results) for row in rows)),
+        cells=tuple(
+            (
+                name or "(none)",
+                f"{max(parts[name].num_pairs for parts in of if name in parts):,}",
+                *(_or_none(parts[name].flips) if name in parts else NONE for parts in of),
+            )
+            for name in names
+        )
+        if len(names) > 1
+        else (),
+    )
+
+
+def _rounds(results: Results) -> Section:
+    return Section(
+        title="Rounds",
+        text="What each round sampled with the latest judge, on preferences to train on, and how "
+        "many rows of it were trained on. Right is the share of traces, of those with a verdict, "
+        "that agree with the label: each trace is one reading in one order.",
+        headings=("method", "round", "preferences", "traces", "right %", "no verdict %", "rows"),
+        cells=tuple(
+            (
+                row.method,
+                row.name,
+                _count(row.num_preferences),
+                _count(row.num_traces),
+                _ratio(row.num_right, row.num_right, row.num_wrong),
+                _ratio(row.num_failed, row.num_traces),
+                _count(row.num_rows),
+            )
+            for row in results.rounds
+        ),
+    )
+
+
+def _count(value: int | None) -> str:
+    return NONE if value is None else f"{value:,}"
+
+
+def _ratio(top: int | None, *bottoms: int | None) -> str:
+    """A share in per cent, of the sum of the last; none if a number is not known, or all are 0."""
+    known = [value for value in bottoms if value is not None]
+    if top is None or len(known) < len(bottoms) or not sum(known):
+        return NONE
+    return percent(top / sum(known))
 
 
 def _stopping(results: Results) -> Section:
