@@ -149,9 +149,7 @@ def agreement(
         groups = [row.preference.group for row in of]
         return group_bootstrap(list(values), groups, num_resamples=num_resamples, seed=seed)
 
-    def ratio(
-        of: Sequence[Judged], tops: Sequence[int], bottoms: Sequence[int]
-    ) -> Estimate | None:
+    def ratio(of: Sequence[Judged], tops: Sequence[int], bottoms: Sequence[int]) -> Estimate | None:
         if not any(bottoms):
             return None
         groups = [row.preference.group for row in of]

@@ -64,10 +64,7 @@ def gathered(
                 rows[method][name],
                 method=method,
                 split=name,
-                judging_seconds=seconds_spent(
-                    runs.get(method, run), f"judge/{name}"
-                )
-                or 0.0,
+                judging_seconds=seconds_spent(runs.get(method, run), f"judge/{name}") or 0.0,
                 training_seconds=training_seconds[method],
                 seed=seed,
                 reference=reference_language,
@@ -156,6 +153,7 @@ def publish(
     tests: Mapping[str, Sequence[Preference]],
     readings: Mapping[str, Mapping[str, Readings]],
     explorer_megabytes: float = EXPLORER_MEGABYTES,
+    explorer_preset: Mapping[str, str] | None = None,
 ) -> None:
     """Write `results.json`, `report.md` and `report.html`.
 
@@ -165,10 +163,16 @@ def publish(
         tests: Test sets by name, for the page's explorer.
         readings: What each judge said, by judge and test set, for the page's explorer.
         explorer_megabytes: Most text that the explorer carries, in millions of bytes.
+        explorer_preset: What the explorer's controls are set to at first, by name. If that is to
+            show where judges differ, such pairs find room before others.
     """
     save_results(run / "results.json", results)
     rows = judged_of(tests, readings)
-    save_report(run, results, explored(rows, megabytes=explorer_megabytes))
+    preset = explorer_preset or {}
+    explorer = explored(
+        rows, megabytes=explorer_megabytes, preset=preset, differing_first="differ" in preset
+    )
+    save_report(run, results, explorer)
 
 
 def judged_of(

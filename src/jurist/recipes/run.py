@@ -171,9 +171,7 @@ def _name_and_path(source: str) -> tuple[str, str]:
 
 
 _UNKNOWN = "no such setting"
-_HOW = frozenset(
-    {"output", "max_concurrency", "workers", "ray", "jobs", "explorer_megabytes"}
-)
+_HOW = frozenset({"output", "max_concurrency", "workers", "ray", "jobs", "explorer_megabytes"})
 """Settings of where and how fast, and of how much a page holds, which may change from one part of a
 run to the next: they do not change what comes out. The directory may have been moved."""
 

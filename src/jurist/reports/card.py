@@ -13,8 +13,11 @@ FEW_GROUPS = 100
 _KINDS = {
     "reasoning": "It reasons before its verdict.",
     "scalar": "It scores one response at a time, and writes nothing.",
-    "pair": "It reads both responses at once, and writes nothing.",
+    "comparer": "It reads both responses at once, and writes nothing.",
     "direct": "It gives its verdict at once.",
+    "verifier": "It reads one response at a time, and says how likely it is right.",
+    "critic": "It writes a critique of each response, and scores it by that.",
+    "points": "It gives each response points, with its reasons.",
 }
 
 
@@ -106,9 +109,7 @@ def _worth(row: JudgedRow, results: Results) -> str:
         )
     overlaps = [one.num_overlapping for one in results.datasets if one.split == row.split]
     if any(overlaps):
-        said.append(
-            f"Prompts of {overlaps[0]:,} rows were in training: the accuracy is flattered."
-        )
+        said.append(f"Prompts of {overlaps[0]:,} rows were in training: the accuracy is flattered.")
     return " ".join(said)
 
 

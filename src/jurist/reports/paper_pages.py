@@ -5,7 +5,14 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from jurist.reports.html import can_draw, page_style, policy, shown_pictures, shown_section, template
+from jurist.reports.html import (
+    can_draw,
+    page_style,
+    policy,
+    shown_pictures,
+    shown_section,
+    template,
+)
 from jurist.reports.markdown import escaped, joined, table
 from jurist.reports.paper import PaperResults
 from jurist.reports.paper_tables import paper_sections

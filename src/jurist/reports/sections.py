@@ -190,13 +190,11 @@ def _differences(results: Results) -> list[Section]:
         ),
         *(
             Section(
-                title=f"Where they differ: {split}",
-                text="Wins are pairs on which the first earned more than the second. Length: in "
-                "characters, about as long within 10 %. With so many kinds one in twenty is "
-                "expected to stand out by chance.",
+                title=f"Where they differ: {row.split}",
+                text=f"First is {row.method}, second is {row.baseline}. Wins are pairs on which "
+                f"the first earned more. Length: in characters, about as long within 10 %. Of so "
+                f"many kinds one in twenty is expected to stand out by chance.",
                 headings=(
-                    "first",
-                    "second",
                     "by",
                     "pairs that are",
                     "pairs",
@@ -207,8 +205,6 @@ def _differences(results: Results) -> list[Section]:
                 ),
                 cells=tuple(
                     (
-                        row.method,
-                        row.baseline,
                         part.aspect,
                         part.name or "(none)",
                         f"{part.paired.num_pairs:,}",
@@ -217,12 +213,10 @@ def _differences(results: Results) -> list[Section]:
                         f"{part.paired.wins:,}",
                         f"{part.paired.losses:,}",
                     )
-                    for row in rows
-                    if row.split == split
                     for part in row.differences.parts
                 ),
             )
-            for split in dict.fromkeys(row.split for row in rows)
+            for row in rows
         ),
     ]
 
@@ -270,9 +264,7 @@ def _or_none(estimate: Estimate | None) -> str:
 
 def _flips(results: Results, split: str) -> Section:
     """One row a category, one column a judge; none if the split has a single category."""
-    rows = [
-        row for row in results.rows if row.split == split and row.agreement.flips is not None
-    ]
+    rows = [row for row in results.rows if row.split == split and row.agreement.flips is not None]
     of = [{part.category: part for part in row.agreement.categories} for row in rows]
     names = sorted({name for parts in of for name in parts})
     return Section(

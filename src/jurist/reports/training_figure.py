@@ -1,5 +1,6 @@
 """The figure of the losses that a judge was trained through. Needs the extra `report`."""
 
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from jurist.reports.drawing import MARKERS, Picture, colour, legend, panels_of, shown_name, svg
@@ -14,7 +15,7 @@ def training_figure(results: Results) -> Picture | None:
     methods = list(dict.fromkeys(curve.method for curve in curves))
     names = list(dict.fromkeys(curve.name for curve in curves))
     figure, panels = panels_of(len(methods), 2.9, share_y=False)
-    lines = {}
+    lines: dict[str, Line2D] = {}
     for method, axes in zip(methods, panels, strict=True):
         for curve in curves:
             if curve.method != method:
@@ -30,7 +31,7 @@ def training_figure(results: Results) -> Picture | None:
         axes.set_title(shown_name(method), loc="left")
         axes.set_xlabel("step")
         axes.set_ylabel("loss")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
     legend(figure, lines)
     return Picture(
         name="training",
