@@ -25,7 +25,7 @@ def judge_facts(method: str, run: Path) -> JudgeFacts | None:
     config = _config(run)
     judge = cast("dict[str, Any]", config.get("judge", config))
     model = judge.get("model")
-    if not isinstance(model, str) or "voting" not in judge and "training" not in config:
+    if not isinstance(model, str) or ("voting" not in judge and "training" not in config):
         return None
     maker = _maker(run)
     made = _config(maker) if maker else {}

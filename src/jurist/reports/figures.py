@@ -27,8 +27,8 @@ from jurist.reports.drawing import (
 )
 from jurist.reports.results import JudgedRow, Results
 from jurist.reports.selection_figure import selection_figure
-from jurist.reports.training_figure import training_figure
 from jurist.reports.table import number, percent, row_name, seconds
+from jurist.reports.training_figure import training_figure
 
 _RELIABILITY_ACROSS = 4
 
