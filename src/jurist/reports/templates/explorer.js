@@ -566,7 +566,13 @@
     prepare();
     app.hidden = false;
     const followed = readAddress();
-    for (const one of controls) one.addEventListener(one.matches("select") ? "change" : "input", update);
+    for (const one of controls) {
+      one.addEventListener(one.matches("select") ? "change" : "input", () => {
+        // Who sorts anew wants to see what has come to the top.
+        if (one === control.sort) selected = null;
+        update();
+      });
+    }
     list.addEventListener("scroll", () => requestAnimationFrame(draw));
     window.addEventListener("resize", draw);
     window.addEventListener("hashchange", () => readAddress() && follow());
