@@ -107,6 +107,7 @@ def test_the_index_has_what_filters_need(judges):
     assert len(index["pairs"]["id"]) == 40
     in_order = [*rows["in-distribution"], *rows["shifted"]]
     assert index["pairs"]["id"] == [row.preference.id for row in in_order]
+    assert index["pairs"]["title"][7] == "What is 7 plus 8, and how do you know?"
     assert index["pairs"]["better"] == [len(row.preference.chosen) for row in in_order]
     star = index["readings"][list(judges).index("STaR-DPO")]
     assert star["flip"] == [
@@ -173,7 +174,7 @@ def test_hidden_characters_are_written_out_everywhere():
     told = json.dumps([unpacked(found.index), texts(found)], ensure_ascii=False)
     assert "\u202e" not in told and "\x1b" not in told and "\ud83d" not in told
     shown = json.dumps("a\\u202eb\\x1b[31m")[1:-1]
-    assert told.count(shown) == 9
+    assert told.count(shown) == 10
     assert "\\\\ud83d" in told
 
 

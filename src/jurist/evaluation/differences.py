@@ -121,14 +121,12 @@ def _category(one: Judged, other: Judged) -> str:
 
 
 def _order(one: Judged, other: Judged) -> str:
-    flips = (one.ballot.flip, other.ballot.flip)
-    if None in flips:
+    mine, theirs = one.ballot.flip, other.ballot.flip
+    if mine is None or theirs is None:
         return "flips not known of both"
-    return {
-        (False, False): "neither flips",
-        (True, False): "only the first flips",
-        (False, True): "only the second flips",
-    }.get(flips, "both flip")
+    if mine is theirs:
+        return "both flip" if mine else "neither flips"
+    return "only the first flips" if mine else "only the second flips"
 
 
 def _length(one: Judged, other: Judged) -> str:

@@ -84,12 +84,30 @@ def run_compare(config: CompareConfig) -> int:
     results = compare_runs(config)
     show(config.output, results)
     console = Console()
-    titles = ("Paired comparisons", "Agreement of the judges", "Where they differ")
     for section in sections(results):
-        if section.title.startswith(titles):
+        if section.title.startswith("Where they differ"):
             console.print(f"\n{section.title}", style="bold", markup=False)
             console.print(section_table(section))
+    for line in _lines(results):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
     return 0
+
+
+def _lines(results: "Results") -> list[str]:
+    """What the comparison comes to, a line for each test set."""
+    from jurist.reports.table import percent
+
+    lines: list[str] = []
+    for row, between in zip(results.comparisons, results.differences, strict=True):
+        paired, kappa = row.paired, between.differences.kappa
+        lines.append(
+            f"{row.split}: {row.method} wins {paired.wins:,} pairs and loses {paired.losses:,}, "
+            f"both right {paired.both_right:,}, both wrong {paired.both_wrong:,}, "
+            f"McNemar p = {paired.p_value:.2g}; the same verdict on "
+            f"{percent(between.differences.same.value)} %, "
+            + ("kappa undefined" if kappa is None else f"kappa {kappa.kappa.value:.2f}")
+        )
+    return lines
 
 
 def compare_runs(config: CompareConfig) -> "Results":

@@ -17,11 +17,14 @@ from jurist.digest import derive_seed
 from jurist.errors import DataError
 from jurist.evaluation import Judged
 from jurist.reports.text import visible
-from jurist.types import Failure, Judgement, Verdict
+from jurist.types import Conversation, Failure, Judgement, Verdict
 
 _PART_SIZE = 400_000
 """Bytes of text from which a part is full. Larger ones make the first pair of a part slower to
 show, smaller ones compress less."""
+
+_TITLE_LENGTH = 80
+"""Characters of a prompt that the list of pairs shows at most."""
 
 _RIGHT, _WRONG, _TIED, _NONE = range(4)
 _FOR, _AGAINST, _EVEN = range(3)
@@ -167,6 +170,7 @@ def _index(pairs: Sequence[_Pair], judges: Sequence[str]) -> dict[str, object]:
         "categories": [visible(name) for name in categories],
         "pairs": {
             "id": [visible(one.id) for one in preferences],
+            "title": [_title(one.prompt) for one in preferences],
             "set": [set_at[pair.split] for pair in pairs],
             "category": [category_at[one.category] for one in preferences],
             "tie": [int(one.tie) for one in preferences],
@@ -175,6 +179,11 @@ def _index(pairs: Sequence[_Pair], judges: Sequence[str]) -> dict[str, object]:
         },
         "readings": [_columns([pair.of[at] for pair in pairs]) for at in range(len(judges))],
     }
+
+
+def _title(prompt: Conversation) -> str:
+    """How the turn that is replied to begins: what a reader knows a pair by."""
+    return visible(" ".join(prompt[-1].content[: 4 * _TITLE_LENGTH].split())[:_TITLE_LENGTH])
 
 
 def _columns(rows: Sequence[Judged]) -> dict[str, list[object]]:

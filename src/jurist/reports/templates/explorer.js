@@ -107,12 +107,15 @@
     offer("category", data.categories.map((name) => name || "(none)"));
     control.differ.closest("label").hidden = data.judges.length < 2;
     control.label.closest("label").hidden = !pairs.tie.includes(1);
+    for (const one of controls) one.dataset.clear = one.value;
     for (const [name, preset] of Object.entries(data.preset)) control[name].value = preset;
     for (const one of controls) one.dataset.before = one.value;
   }
 
+  /** Let every pair pass. Which judges are looked at is no filter, and stays. */
   function clear() {
-    for (const one of controls) one.value = one.dataset.before;
+    const kept = [control.judge, control.other];
+    for (const one of controls) if (!kept.includes(one)) one.value = one.dataset.clear;
     update();
   }
 
@@ -257,7 +260,7 @@
     const key = SORTS[value("sort")];
     if (key) found.sort((a, b) => key(judge(), a) - key(judge(), b) || a - b);
     shown = found;
-    for (const one of controls) one.classList.toggle("set", one.value !== one.dataset.before);
+    for (const one of controls) one.classList.toggle("set", one.value !== one.dataset.clear);
     byId("explorer-count").textContent =
       `${shown.length.toLocaleString("en")} of ${count.toLocaleString("en")} pairs`;
     select(shown.includes(selected) ? selected : (shown[0] ?? null), { address: mine > 1 });
@@ -301,9 +304,10 @@
           "aria-setsize": String(shown.length),
           "aria-posinset": String(place + 1),
         },
+        title: pairs.id[pair],
       },
       make("span", { className: `mark ${told.result}`, title: WORDS[told.result] }, MARKS[told.result]),
-      make("span", { dir: "auto" }, pairs.id[pair]),
+      make("span", { dir: "auto" }, pairs.title[pair] || pairs.id[pair]),
       make("span", { className: "sure" }, told.sure === null ? "" : `${Math.round(told.sure)} %`),
       make("span", { className: "under" }, told.under.join(" · ")),
       make(
