@@ -281,10 +281,10 @@
       result: result(by, pair),
       sure: sureness(by, pair),
       under: [
-        data.categories[pairs.category[pair]],
-        data.sets.length > 1 && value("set") === "" ? data.sets[pairs.set[pair]] : "",
         tally.join(", "),
         flip[pair] === 1 ? "flips" : "",
+        data.categories[pairs.category[pair]],
+        data.sets.length > 1 && value("set") === "" ? data.sets[pairs.set[pair]] : "",
       ].filter(Boolean),
     };
   }
@@ -477,7 +477,7 @@
       make("p", { className: "soft" }, facts.join(" · ")),
       ballots(pair, votes, tie),
       make("h4", {}, "Prompt"),
-      ...prompt.map(([role, content]) => make("div", {}, label(role), pre(content))),
+      ...prompt.map(([role, content]) => make("div", { className: "turn" }, label(role), pre(content))),
       make("h4", {}, "Responses"),
       make("div", { className: "texts" }, ...responses),
       make("h4", {}, data.judges.length > 1 ? `Votes of ${data.judges[by]}` : "Votes"),
