@@ -79,7 +79,8 @@ def run_compare(config: CompareConfig) -> int:
     Returns:
         0.
     """
-    from jurist.reports.sections import section_table, sections
+    from jurist.reports.section import section_table
+    from jurist.reports.sections import sections
 
     results = compare_runs(config)
     show(config.output, results)

@@ -19,7 +19,8 @@ from markupsafe import Markup
 from jurist.reports.card import judge_cards
 from jurist.reports.explorer import Explored
 from jurist.reports.results import ComparisonRow, Disagreement, Results
-from jurist.reports.sections import Section, sections
+from jurist.reports.section import Section
+from jurist.reports.sections import sections
 from jurist.reports.table import COLUMNS, percent, row_name, shortcut_rows, summary_cells
 from jurist.reports.text import visible
 

@@ -1,14 +1,12 @@
 """The cells of the smaller tables, the same in Markdown, on the page and on the terminal."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-
-from rich import box
-from rich.table import Table
-from rich.text import Text
 
 from jurist.evaluation import Estimate, cost_frontier
+from jurist.reports.bias_sections import bias_section, flip_section
+from jurist.reports.difference_sections import difference_sections
 from jurist.reports.results import JudgedRow, Results, RuleKind
+from jurist.reports.section import Section, decimal
 from jurist.reports.table import (
     NONE,
     number,
@@ -18,28 +16,6 @@ from jurist.reports.table import (
     signed_with_interval,
     with_interval,
 )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Section:
-    """One of the smaller tables."""
-
-    title: str
-    text: str
-    """What the table shows, in a sentence or two."""
-
-    headings: tuple[str, ...]
-    cells: tuple[tuple[str, ...], ...]
-
-
-def section_table(section: Section) -> Table:
-    """The cells of a section as a table for the terminal."""
-    table = Table(box=box.SIMPLE, show_edge=False)
-    for heading in section.headings:
-        table.add_column(Text(heading))
-    for row in section.cells:
-        table.add_row(*(Text(cell) for cell in row))
-    return table
 
 
 def sections(results: Results) -> list[Section]:
@@ -54,14 +30,14 @@ def sections(results: Results) -> list[Section]:
         ),
         _official(results),
         _comparisons(results),
-        *_differences(results),
-        _biases(results),
+        *difference_sections(results),
+        bias_section(results),
         _stopping(results),
         _strengths(results),
         *(_languages(results, split) for split in dict.fromkeys(r.split for r in results.rows)),
         _cost(results),
         *(_categories(results, split) for split in dict.fromkeys(r.split for r in results.rows)),
-        *(_flips(results, split) for split in dict.fromkeys(r.split for r in results.rows)),
+        *(flip_section(results, split) for split in dict.fromkeys(r.split for r in results.rows)),
         _rounds(results),
         _data(results),
         Section(
@@ -166,125 +142,6 @@ def _comparisons(results: Results) -> Section:
     )
 
 
-def _differences(results: Results) -> list[Section]:
-    """Whether two judges say the same, and where they do not."""
-    rows = results.differences
-    return [
-        Section(
-            title="Agreement of the judges",
-            text="How often both come to the same verdict, right or wrong; kappa: beyond chance, "
-            "by Cohen.",
-            headings=("method", "against", "split", "same % [95 %]", "kappa [95 %]"),
-            cells=tuple(
-                (
-                    row.method,
-                    row.baseline,
-                    row.split,
-                    with_interval(row.differences.same),
-                    NONE
-                    if row.differences.kappa is None
-                    else _decimal(row.differences.kappa.kappa),
-                )
-                for row in rows
-            ),
-        ),
-        *(
-            Section(
-                title=f"Where they differ: {row.split}",
-                text=f"First is {row.method}, second is {row.baseline}. Wins are pairs on which "
-                f"the first earned more. Length: in characters, about as long within 10 %. Of so "
-                f"many kinds one in twenty is expected to stand out by chance.",
-                headings=(
-                    "by",
-                    "pairs that are",
-                    "pairs",
-                    "same % [95 %]",
-                    "difference, points [95 %]",
-                    "wins",
-                    "losses",
-                ),
-                cells=tuple(
-                    (
-                        part.aspect,
-                        part.name or "(none)",
-                        f"{part.paired.num_pairs:,}",
-                        with_interval(part.same),
-                        signed_with_interval(part.paired.difference),
-                        f"{part.paired.wins:,}",
-                        f"{part.paired.losses:,}",
-                    )
-                    for part in row.differences.parts
-                ),
-            )
-            for row in rows
-        ),
-    ]
-
-
-def _biases(results: Results) -> Section:
-    """Places and lengths: what should not decide, and how far it does."""
-    cells: list[tuple[str, ...]] = []
-    for row in results.rows:
-        agreement, length = row.agreement, row.length
-        cells.append(
-            (
-                row_name(row, results),
-                row.split,
-                _or_none(agreement.flips),
-                _or_none(agreement.first_slot),
-                _or_none(length and length.prefers_longer),
-                _or_none(length and length.labelled_longer),
-                _or_none(length and length.when_longer),
-                _or_none(length and length.when_shorter),
-            )
-        )
-    return Section(
-        title="Order and length",
-        text="Without a lean to a place half the verdicts are for the response shown first. "
-        "Without a lean to length a judge prefers the longer response about as often as the labels "
-        "do, and is as often right where the better one is longer as where it is shorter, if the "
-        "pairs are equally hard.",
-        headings=(
-            "method",
-            "split",
-            "flips % [95 %]",
-            "first slot % [95 %]",
-            "prefers the longer % [95 %]",
-            "labels do % [95 %]",
-            "accuracy, better is longer % [95 %]",
-            "accuracy, better is shorter % [95 %]",
-        ),
-        cells=tuple(cells),
-    )
-
-
-def _or_none(estimate: Estimate | None) -> str:
-    return NONE if estimate is None else with_interval(estimate)
-
-
-def _flips(results: Results, split: str) -> Section:
-    """One row a category, one column a judge; none if the split has a single category."""
-    rows = [row for row in results.rows if row.split == split and row.agreement.flips is not None]
-    of = [{part.category: part for part in row.agreement.categories} for row in rows]
-    names = sorted({name for parts in of for name in parts})
-    return Section(
-        title=f"Flips by category: {split}",
-        text="Pairs on which showing the responses in the other order changes the verdict, in per "
-        "cent, and the 95 % interval.",
-        headings=("category", "pairs", *(row_name(row, results) for row in rows)),
-        cells=tuple(
-            (
-                name or "(none)",
-                f"{max(parts[name].num_pairs for parts in of if name in parts):,}",
-                *(_or_none(parts[name].flips) if name in parts else NONE for parts in of),
-            )
-            for name in names
-        )
-        if len(names) > 1
-        else (),
-    )
-
-
 def _rounds(results: Results) -> Section:
     return Section(
         title="Rounds",
@@ -376,10 +233,10 @@ def _strengths(results: Results) -> Section:
                 row.split,
                 f"{one.num_pairs:,}",
                 f"{one.num_missing:,}",
-                _decimal(one.correlations.pearson),
-                _decimal(one.correlations.spearman),
-                _decimal(one.correlations.kendall),
-                _decimal(one.mean_error),
+                decimal(one.correlations.pearson),
+                decimal(one.correlations.spearman),
+                decimal(one.correlations.kendall),
+                decimal(one.mean_error),
                 with_interval(one.within_one),
             )
             for row, one in found
@@ -398,7 +255,7 @@ def _languages(results: Results, split: str) -> Section:
         if languages is None:
             continue
         for one in languages.languages:
-            kappa = NONE if one.kappa is None else _decimal(one.kappa.kappa)
+            kappa = NONE if one.kappa is None else decimal(one.kappa.kappa)
             cells.append(
                 (
                     row_name(row, results),
@@ -433,10 +290,6 @@ def _languages(results: Results, split: str) -> Section:
         ),
         cells=tuple(cells),
     )
-
-
-def _decimal(estimate: Estimate) -> str:
-    return f"{estimate.value:.2f} [{estimate.low:.2f}, {estimate.high:.2f}]"
 
 
 def _cost(results: Results) -> Section:
