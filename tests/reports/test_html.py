@@ -1,6 +1,7 @@
 import base64
 import hashlib
 import importlib.util
+import inspect
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -137,6 +138,14 @@ def test_the_page_loads_nothing_from_elsewhere_and_has_no_code_in_attributes(pag
     assert "url(" not in page
     assert "@import" not in page
     assert "http://" not in page and "https://" not in page
+
+
+@pytest.mark.parametrize("name", ["report.html", "paper.html"])
+def test_no_page_styles_by_attribute_which_its_policy_would_forbid(name: str):
+    source = Path(inspect.getfile(html)).parent / "templates" / name
+    text = source.read_text("utf-8")
+    assert 'content="{{ policy }}"' in text
+    assert not re.search(r"""\bstyle\s*=|\bon\w+\s*=""", text)
 
 
 def test_pairs_that_found_no_room_are_counted_on_the_page(demo: Results, packed: Explored, judges):
