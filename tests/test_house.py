@@ -131,6 +131,7 @@ def test_every_recipe_has_a_row_in_methods_or_is_a_tool():
         "vote",
         "listwise",
         "evaluate",
+        "compare",
         "suites",
         "faithfulness",
         "rerun",

@@ -13,6 +13,7 @@ from rich.logging import RichHandler
 from jurist.errors import JuristError
 from jurist.recipes.bradley_terry import run_bradley_terry
 from jurist.recipes.cloud import run_cloud
+from jurist.recipes.compare import run_compare
 from jurist.recipes.con_j import run_con_j
 from jurist.recipes.critic_rm import run_critic_rm
 from jurist.recipes.doctor import run_doctor
@@ -64,6 +65,7 @@ COMMANDS = {
     "listwise": run_listwise,
     "serve": run_serve,
     "evaluate": run_evaluate,
+    "compare": run_compare,
     "suites": run_suites,
     "faithfulness": run_faithfulness,
     "rerun": run_rerun,

@@ -117,6 +117,13 @@ def test_categories_macro_and_micro_worked_by_hand():
     assert found.macro.value == pytest.approx((2.5 / 4 + 1 / 2) / 2)
 
 
+def test_flips_of_categories_are_of_their_own_labelled_pairs():
+    a, b = agreement(few()).categories
+    assert a.flips is not None and a.flips.value == pytest.approx(1 / 4)
+    # Of the labelled pairs of b, one failed in one order and the other in both.
+    assert b.flips is None
+
+
 def test_one_nameless_category_makes_macro_equal_micro():
     found = agreement([row(FIRST, FIRST, number=1), row(FIRST, SECOND, number=2)])
     assert found.macro == found.accuracy

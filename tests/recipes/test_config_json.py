@@ -12,6 +12,7 @@ from jurist.cli import COMMANDS
 from jurist.errors import ConfigError
 from jurist.recipes.bradley_terry import BradleyTerryConfig
 from jurist.recipes.cloud import CLoudConfig
+from jurist.recipes.compare import CompareConfig
 from jurist.recipes.con_j import ConJConfig
 from jurist.recipes.critic_rm import CriticRMConfig
 from jurist.recipes.evaluate import EvaluateConfig
@@ -231,6 +232,14 @@ CONFIGS = {
         reader=words,
         readings=st.integers(1, 9),
         limit=st.none() | st.integers(2, 99),
+    ),
+    "compare": st.builds(
+        CompareConfig,
+        runs=st.just(("a", "b=runs/b")),
+        output=paths,
+        test=st.lists(words, max_size=3).map(tuple),
+        explorer_megabytes=st.integers(1, 99),
+        seed=seeds,
     ),
     "suites": st.builds(
         SuitesConfig,

@@ -203,6 +203,36 @@ def test_too_many_failures_end_with_1_and_everything_is_kept(
     assert (run / "judgements" / "pairs.jsonl.gz").exists()
 
 
+def test_the_page_holds_every_pair_and_says_if_it_cannot(tmp_path, write_rows, server):
+    long = "word " * 60_000
+    rows = (
+        {"id": f"{i}", "prompt": "q", "chosen": f"{long}{i}", "rejected": "x"} for i in range(6)
+    )
+    path = write_rows(*rows)
+    run = tmp_path / "run"
+    evaluate(config(path, run, explorer_megabytes=1))
+    page = (run / "report.html").read_text("utf-8")
+    assert "of 6 pairs are not in the explorer" in page
+    assert server.asked == 6 * 2 * 2
+    # More room is another page of the same run, and nothing is judged again.
+    evaluate(config(path, run, explorer_megabytes=9))
+    page = (run / "report.html").read_text("utf-8")
+    assert "6 judged pairs" in page and "not in the explorer" not in page
+    assert server.asked == 6 * 2 * 2
+    with pytest.raises(ConfigError, match="--explorer-megabytes must be at least 1, got 0"):
+        config(path, run, explorer_megabytes=0)
+
+
+def test_the_judge_is_told_of_in_words(tmp_path, pairs, server):
+    run = tmp_path / "run"
+    (facts,) = evaluate(config(pairs, run)).judges
+    assert (facts.method, facts.model, facts.served) == ("judge", "m", True)
+    for report in ("report.md", "report.html"):
+        text = (run / report).read_text("utf-8")
+        assert "m, behind an address." in text
+        assert "agrees with the label on 50.0 % of 6 pairs" in text
+
+
 def test_a_baseline_is_compared_with_pair_by_pair(tmp_path, pairs, server):
     evaluate(config(pairs, tmp_path / "first"))
     server.says = "[[B]]"

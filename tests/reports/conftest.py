@@ -96,20 +96,26 @@ METHODS = (
 )
 
 
+SPLITS = {"in-distribution": 0.0, "shifted": -0.09}
+
+
 @pytest.fixture(scope="session")
 def demo() -> Results:
     """The whole run; small, so that many tests can show it."""
     return demo_results(60)
 
 
-def demo_results(count: int = 240) -> Results:
-    splits = {"in-distribution": 0.0, "shifted": -0.09}
-    data = {split: preferences(split, count) for split in splits}
-    train = preferences("train", 400)
-    by_method: dict[tuple[str, str], list[Judged]] = {}
-    rows = []
-    for number, (name, skill, lean, failing, votes, tokens, training) in enumerate(METHODS):
-        for split, loss in splits.items():
+@pytest.fixture(scope="session")
+def judges() -> dict[str, dict[str, list[Judged]]]:
+    """What each method says of twenty pairs of each split."""
+    return demo_judged(20)
+
+
+def demo_judged(count: int) -> dict[str, dict[str, list[Judged]]]:
+    """What each method says of each split."""
+    found: dict[str, dict[str, list[Judged]]] = {}
+    for number, (name, skill, lean, failing, votes, tokens, _) in enumerate(METHODS):
+        for split, loss in SPLITS.items():
             judge = BothOrders(
                 judge=Dice(
                     skill=skill + (loss if skill > 0.6 else 0.0),
@@ -120,19 +126,28 @@ def demo_results(count: int = 240) -> Results:
                     seed=number,
                 )
             )
-            pairs = data[split]
+            pairs = preferences(split, count)
             seen = judge([preference.shown(0).comparison for preference in pairs])
-            by_method[name, split] = judged(pairs, seen, seed=0)
-            rows.append(
-                judged_row(
-                    by_method[name, split],
-                    method=name,
-                    split=split,
-                    judging_seconds=0.4 + votes * tokens * count / 9000,
-                    training_seconds=training,
-                    seed=0,
-                )
-            )
+            found.setdefault(name, {})[split] = judged(pairs, seen, seed=0)
+    return found
+
+
+def demo_results(count: int = 240) -> Results:
+    data = {split: preferences(split, count) for split in SPLITS}
+    train = preferences("train", 400)
+    by_method = demo_judged(count)
+    rows = [
+        judged_row(
+            by_method[name][split],
+            method=name,
+            split=split,
+            judging_seconds=0.4 + votes * tokens * count / 9000,
+            training_seconds=training,
+            seed=0,
+        )
+        for name, _, _, _, votes, tokens, training in METHODS
+        for split in SPLITS
+    ]
     return Results(
         run="quickstart",
         version="0.1.0",
@@ -163,15 +178,16 @@ def demo_results(count: int = 240) -> Results:
                 method=method,
                 baseline="zero-shot judge",
                 split=split,
-                paired=compare(by_method[method, split], by_method["zero-shot judge", split]),
+                paired=compare(by_method[method][split], by_method["zero-shot judge"][split]),
             )
             for method in ("Bradley–Terry", "GenRM", "STaR-SFT", "STaR-DPO")  # noqa: RUF001
-            for split in splits
+            for split in SPLITS
         ),
         disagreements=tuple(
             case
-            for (method, split), seen in by_method.items()
+            for method, by_split in by_method.items()
             if method == "STaR-DPO"
+            for split, seen in by_split.items()
             for case in worst_disagreements(seen, method=method, split=split)
         ),
         notes=(

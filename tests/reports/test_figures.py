@@ -5,7 +5,7 @@ from dataclasses import replace
 import matplotlib as mpl
 import pytest
 
-from jurist.reports import Results
+from jurist.reports import Results, TrainingCurve, TrainingPoint
 from jurist.reports.figures import pictures
 
 
@@ -30,6 +30,31 @@ def test_every_figure_is_drawn_as_svg_of_a_sensible_size(demo: Results):
         )
         assert width == 720.0
         assert 150.0 < height < 700.0
+
+
+def curve(method: str, name: str, *losses: float) -> TrainingCurve:
+    points = (TrainingPoint(step=i, loss=loss, grad_norm=1.0) for i, loss in enumerate(losses, 1))
+    return TrainingCurve(method=method, name=name, points=tuple(points))
+
+
+def test_training_has_a_figure_where_a_judge_was_trained(demo: Results):
+    curves = (curve("STaR-DPO", "round-1", 0.7, 0.5), curve("STaR-DPO", "round-2", 0.25))
+    drawn = pictures(replace(demo, training=(*curves, curve("GenRM", "training", 3.0, 1.5))))
+    assert drawn[-1].name == "training"
+    assert "STaR-DPO, round-1: 0.7 at step 1, 0.5 at step 2" in drawn[-1].alt
+    assert "STaR-DPO, round-2: 0.25 at step 1, 0.25 at step 1" in drawn[-1].alt
+    assert "GenRM, training: 3 at step 1, 1.5 at step 2" in drawn[-1].alt
+
+
+def test_accuracy_against_tokens_is_drawn_without_early_stopping_too(demo: Results):
+    rows = tuple(replace(row, stopping=()) for row in demo.rows)
+    (tokens,) = (p for p in pictures(replace(demo, rows=rows)) if p.name == "tokens")
+    row = next(row for row in rows if row.method == "STaR-DPO")
+    point = row.curve[-1]
+    shown = f"{100 * point.accuracy.value:.1f} % for {round(point.tokens):,} tokens"
+    assert shown in tokens.alt
+    silent = tuple(row for row in rows if not row.agreement.num_tokens)
+    assert "tokens" not in names(replace(demo, rows=silent))
 
 
 def test_figures_hold_no_date_no_link_and_no_script(demo: Results):

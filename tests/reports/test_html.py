@@ -1,5 +1,7 @@
 import base64
+import hashlib
 import importlib.util
+import inspect
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -8,7 +10,14 @@ from pathlib import Path
 import pytest
 
 from jurist.evaluation import Estimate
-from jurist.reports import ComparisonRow, Results, html, save_report
+from jurist.reports import (
+    ComparisonRow,
+    Explored,
+    Results,
+    explored,
+    html,
+    save_report,
+)
 from jurist.reports.table import summary_cells
 
 HOSTILE = (
@@ -35,8 +44,22 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def page(demo: Results) -> str:
-    return html(demo)
+def packed(judges) -> Explored:
+    return explored(judges, megabytes=64.0)
+
+
+@pytest.fixture(scope="module")
+def page(demo: Results, packed: Explored) -> str:
+    return html(demo, packed)
+
+
+def elements(page: str, tag: str) -> list[str]:
+    """What stands in each element of one kind that holds text and no markup."""
+    return re.findall(rf"<{tag}\b[^>]*>(.*?)</{tag}>", page, re.DOTALL)
+
+
+def sha256(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
 def hostile_everywhere(demo: Results) -> Results:
@@ -74,27 +97,72 @@ def hostile_everywhere(demo: Results) -> Results:
     )
 
 
-def test_the_page_forbids_scripts_and_fetches(page: str):
-    tags = Page(page).tags
-    assert (
-        "meta",
-        {
-            "http-equiv": "Content-Security-Policy",
-            "content": "default-src 'none'; style-src 'unsafe-inline'; img-src data:",
-        },
-    ) in tags
+def test_the_policy_allows_the_one_style_and_the_one_script_by_their_hashes(page: str):
+    (policy,) = (
+        attributes["content"]
+        for tag, attributes in Page(page).tags
+        if attributes.get("http-equiv") == "Content-Security-Policy"
+    )
+    (style,) = elements(page, "style")
+    script = elements(page, "script")[-1]
+    assert policy == (
+        f"default-src 'none'; style-src {sha256(style)}; script-src {sha256(script)}; "
+        f"img-src data:; base-uri 'none'; form-action 'none'"
+    )
+    # Before anything that it is to hold for.
+    assert page.index("Content-Security-Policy") < page.index("<style>")
 
 
-def test_the_page_runs_nothing_and_loads_nothing_from_elsewhere(page: str):
+def test_the_one_script_is_ours_and_the_others_are_data_that_cannot_end(page: str):
+    scripts = [attributes for tag, attributes in Page(page).tags if tag == "script"]
+    assert [one.get("type") for one in scripts][-1] is None
+    assert {one.get("type") for one in scripts[:-1]} == {"application/octet-stream"}
+    assert not any("src" in one for one in scripts)
+    *data, code = elements(page, "script")
+    assert len(data) >= 2
+    assert all(re.fullmatch(r"[A-Za-z0-9+/]+=*", one) for one in data)
+    for way in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "http"):
+        assert way not in code
+    assert "</script" not in code.lower() and "<!--" not in code
+
+
+def test_the_page_loads_nothing_from_elsewhere_and_has_no_code_in_attributes(page: str):
     for tag, attributes in Page(page).tags:
-        assert tag not in {"script", "iframe", "object", "embed", "link", "base", "form", "svg"}
+        assert tag not in {"iframe", "object", "embed", "link", "base", "form", "svg"}
         for name, value in attributes.items():
             assert not name.startswith("on")
+            assert name != "style"
             if name in {"src", "href", "action", "srcset", "data"}:
                 assert value is not None
                 assert value.startswith(("#", "data:image/svg+xml;base64,"))
     assert "url(" not in page
     assert "@import" not in page
+    assert "http://" not in page and "https://" not in page
+
+
+@pytest.mark.parametrize("name", ["report.html", "paper.html"])
+def test_no_page_styles_by_attribute_which_its_policy_would_forbid(name: str):
+    source = Path(inspect.getfile(html)).parent / "templates" / name
+    text = source.read_text("utf-8")
+    assert 'content="{{ policy }}"' in text
+    assert not re.search(r"""\bstyle\s*=|\bon\w+\s*=""", text)
+
+
+def test_pairs_that_found_no_room_are_counted_on_the_page(demo: Results, packed: Explored, judges):
+    bounded = explored(judges, megabytes=0.03)
+    assert 0 < bounded.num_pairs < bounded.num_judged == 40
+    text = " ".join(Page(html(demo, bounded)).text.split())
+    assert f"{40 - bounded.num_pairs} of 40 pairs are not in the explorer" in text
+    assert "judgements folder" in text and "--explorer-megabytes" in text
+    assert "not in the explorer" not in html(demo, packed)
+
+
+def test_without_javascript_the_page_says_what_it_lacks_and_has_the_rest(page: str, demo: Results):
+    parsed = Page(page)
+    assert "needs JavaScript" in " ".join(elements(page, "noscript"))
+    hidden = {attributes.get("id") for _, attributes in parsed.tags if "hidden" in attributes}
+    assert hidden == {"theme", "explorer-problem", "explorer-app"}
+    assert "Worst disagreements" in parsed.text and "STaR-DPO" in parsed.text
 
 
 def test_hostile_text_is_only_text(demo: Results, page: str):
@@ -107,6 +175,7 @@ def test_hostile_text_is_only_text(demo: Results, page: str):
         assert not (attributes.get("href") or "#").startswith("javascript")
     shown = HOSTILE.replace("\u202e", r"\u202e").replace("\x1b", r"\x1b")
     assert parsed.text.count(shown) >= 15
+    assert len(elements(hostile, "script")) == len([t for t, _ in parsed.tags if t == "script"])
     assert "\u202e" not in hostile
     assert "\x1b" not in hostile
 
@@ -121,10 +190,11 @@ def test_every_cell_of_the_summary_is_on_the_page(demo: Results, page: str):
 def test_intervals_are_drawn_where_they_lie(demo: Results, page: str):
     accuracy = demo.rows[0].agreement.accuracy
     low, value, high = (f"{100 * v:.1f}%" for v in (accuracy.low, accuracy.value, accuracy.high))
-    tracks = [a["style"] for t, a in Page(page).tags if a.get("class") == "track"]
+    rules = dict(re.findall(r"^#(track-\d+) {(.*)}$", elements(page, "style")[0], re.M))
+    tracks = [rules[a["id"] or ""] for _, a in Page(page).tags if a.get("class") == "track"]
     assert len(tracks) == len(demo.rows) + len(demo.shortcuts)
-    assert tracks[0] == f"--low: {low}; --value: {value}; --high: {high}"
-    values = [re.findall(r"--value: ([\d.]+)%", track or "")[0] for track in tracks]
+    assert tracks[0].strip() == f"--low: {low}; --value: {value}; --high: {high};"
+    values = [re.findall(r"--value: ([\d.]+)%", track)[0] for track in tracks]
     assert values == [cells[2].split()[0] for cells in summary_cells(demo)]
 
 
@@ -173,9 +243,11 @@ def test_a_run_of_one_judge_and_nothing_else_has_a_page(demo: Results):
     assert "Paired comparisons" not in parsed.text
 
 
-def test_the_same_results_give_the_same_bytes(tmp_path: Path, demo: Results):
-    save_report(tmp_path / "a", demo)
-    save_report(tmp_path / "b", demo)
+def test_the_same_results_give_the_same_bytes(
+    tmp_path: Path, demo: Results, packed: Explored, judges
+):
+    save_report(tmp_path / "a", demo, packed)
+    save_report(tmp_path / "b", demo, explored(judges, megabytes=64.0))
     for name in ("report.md", "report.html"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 

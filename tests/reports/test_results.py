@@ -7,7 +7,18 @@ from pathlib import Path
 import pytest
 
 from jurist.errors import DataError
-from jurist.reports import Results, load_results, save_results
+from jurist.evaluation import differences
+from jurist.reports import (
+    DifferencesRow,
+    JudgeFacts,
+    Results,
+    RoundFacts,
+    TrainingCurve,
+    TrainingPoint,
+    load_results,
+    save_results,
+)
+from jurist.reports.sections import sections
 
 
 def changed(path: Path, edit: object) -> Path:
@@ -27,13 +38,57 @@ def test_results_read_back_are_the_results_written(saved: Path, demo: Results):
     assert load_results(saved) == demo
 
 
+def test_what_tells_of_judges_rounds_and_differences_is_read_back_too(
+    tmp_path: Path, demo: Results, judges
+):
+    row = DifferencesRow(
+        method="STaR-DPO",
+        baseline="GenRM",
+        split="shifted",
+        differences=differences(judges["STaR-DPO"]["shifted"], judges["GenRM"]["shifted"]),
+    )
+    facts = JudgeFacts(
+        method="STaR-DPO",
+        model="m",
+        served=False,
+        recipe="star-dpo",
+        base="b",
+        kind="reasoning",
+        format="terse",
+        trained_on="pairs.jsonl",
+        num_rows=None,
+    )
+    turn = RoundFacts(
+        method="STaR-DPO",
+        name="round-1",
+        num_preferences=10,
+        num_traces=80,
+        num_right=30,
+        num_wrong=10,
+        num_failed=40,
+        num_rows=None,
+    )
+    curve = TrainingCurve(
+        method="STaR-DPO",
+        name="round-1",
+        points=(TrainingPoint(step=1, loss=0.5, grad_norm=1.0),),
+    )
+    results = replace(demo, differences=(row,), judges=(facts,), rounds=(turn,), training=(curve,))
+    save_results(tmp_path / "results.json", results)
+    assert load_results(tmp_path / "results.json") == results
+    cells = {section.title: section.cells for section in sections(results)}
+    assert cells["Rounds"] == (("STaR-DPO", "round-1", "10", "80", "75.0", "50.0", "-"),)
+    assert len(cells["Where they differ: shifted"]) == len(row.differences.parts)
+    assert cells["Agreement of the judges"][0][:3] == ("STaR-DPO", "GenRM", "shifted")
+
+
 def test_the_same_results_give_the_same_bytes(saved: Path, tmp_path: Path, demo: Results):
     save_results(tmp_path / "again.json", demo)
     assert (tmp_path / "again.json").read_bytes() == saved.read_bytes()
 
 
 def test_the_file_says_what_schema_it_is_of(saved: Path):
-    assert json.loads(saved.read_text("utf-8"))["schema"] == 5
+    assert json.loads(saved.read_text("utf-8"))["schema"] == 6
 
 
 def test_a_number_that_is_none_is_refused_on_the_way_out(tmp_path: Path, demo: Results):
@@ -54,7 +109,7 @@ def test_a_number_that_is_none_is_refused_on_the_way_in(saved: Path, constant: s
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
-        (lambda c: c.update(schema=1), "schema 1; this version reads schema 5"),
+        (lambda c: c.update(schema=1), "schema 1; this version reads schema 6"),
         (lambda c: c.pop("schema"), "schema None"),
         (lambda c: c.pop("rows"), r"Results lacks \['rows'\]"),
         (lambda c: c["rows"][0].update(colour=1), r"rows\[0\]: .*unknown \['colour'\]"),

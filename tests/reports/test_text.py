@@ -37,6 +37,11 @@ def test_visible_text_is_unicode_that_can_be_written_and_is_stable(text: str):
     visible(text).encode("utf-8")
 
 
+@given(text=st.text(st.sampled_from("ab \n\t\xa0\u200b\u202e\x1b\u2028é👩\u200d")))
+def test_a_character_is_written_out_the_same_whatever_stands_beside_it(text: str):
+    assert visible(text) == "".join(map(visible, text))
+
+
 def test_short_text_is_left_alone():
     assert shortened("abc", 3) == "abc"
 

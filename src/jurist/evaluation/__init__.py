@@ -16,6 +16,7 @@ from jurist.evaluation.confidence import (
     fit_temperature,
 )
 from jurist.evaluation.correlation import Correlations, correlations
+from jurist.evaluation.differences import Differences, PartDifference, differences
 from jurist.evaluation.faithfulness import (
     VIEWS,
     Faithfulness,
@@ -40,6 +41,7 @@ from jurist.evaluation.languages import (
     language_agreement,
     reference_language,
 )
+from jurist.evaluation.length import LengthBias, length_bias
 from jurist.evaluation.orders import order_consistency
 from jurist.evaluation.overoptimization import (
     Overoptimization,
@@ -73,16 +75,19 @@ __all__ = [
     "Calibration",
     "CategoryAgreement",
     "Correlations",
+    "Differences",
     "Estimate",
     "Faithfulness",
     "Judged",
     "Kappa",
     "LanguageAgreement",
+    "LengthBias",
     "OfficialScore",
     "OneLanguage",
     "Overoptimization",
     "OveroptimizationPoint",
     "PairedComparison",
+    "PartDifference",
     "ReliabilityBin",
     "Rereading",
     "SeededAgreement",
@@ -108,6 +113,7 @@ __all__ = [
     "credit",
     "cross_fitted",
     "crossed_bootstrap",
+    "differences",
     "equal_readings",
     "faithfulness",
     "fit_temperature",
@@ -117,6 +123,7 @@ __all__ = [
     "judged",
     "krippendorff_alpha",
     "language_agreement",
+    "length_bias",
     "longer_wins",
     "mcnemar",
     "official_scores",

@@ -17,6 +17,10 @@ class CategoryAgreement:
 
     category: str
     accuracy: Estimate
+    flips: Estimate | None
+    """Share of its pairs that flip, among those where both orders came to a verdict. None if there
+    is no such pair."""
+
     num_pairs: int
     num_groups: int
 
@@ -145,13 +149,17 @@ def agreement(
         groups = [row.preference.group for row in of]
         return group_bootstrap(list(values), groups, num_resamples=num_resamples, seed=seed)
 
-    def ratio(tops: Sequence[int], bottoms: Sequence[int]) -> Estimate | None:
+    def ratio(of: Sequence[Judged], tops: Sequence[int], bottoms: Sequence[int]) -> Estimate | None:
         if not any(bottoms):
             return None
-        groups = [row.preference.group for row in rows]
+        groups = [row.preference.group for row in of]
         return group_bootstrap(
             tops, groups, denominators=bottoms, num_resamples=num_resamples, seed=seed
         )
+
+    def flips(of: Sequence[Judged]) -> Estimate | None:
+        found = [row.ballot.flip for row in of]
+        return ratio(of, [flip is True for flip in found], [flip is not None for flip in found])
 
     outcomes = [row.ballot.outcome for row in labelled]
     credits = [row.credit for row in labelled]
@@ -171,6 +179,7 @@ def agreement(
             CategoryAgreement(
                 category=category,
                 accuracy=mean(members, (row.credit for row in members)),
+                flips=flips(members),
                 num_pairs=len(members),
                 num_groups=len({row.preference.group for row in members}),
             )
@@ -179,11 +188,9 @@ def agreement(
         ties=mean(labelled, (outcome is Verdict.TIE for outcome in outcomes)),
         failed=mean(labelled, (isinstance(outcome, Failure) for outcome in outcomes)),
         tie_agreement=mean(tied, (row.credit for row in tied)) if tied else None,
-        flips=ratio(
-            [row.ballot.flip is True for row in rows],
-            [row.ballot.flip is not None for row in rows],
-        ),
+        flips=flips(rows),
         first_slot=ratio(
+            equal,
             [row.ballot.num_first_slot for row in equal],
             [row.ballot.first + row.ballot.second for row in equal],
         ),

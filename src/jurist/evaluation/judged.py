@@ -27,6 +27,13 @@ class Judged:
         """What the ballot's outcome earns: see `credit`."""
         return credit(self.ballot.outcome, self.label)
 
+    @property
+    def better_first(self) -> bool:
+        """Whether `preference.chosen` stands first in `comparison`."""
+        if self.label is Verdict.TIE:
+            return self.comparison.first == self.preference.chosen
+        return self.label is Verdict.FIRST
+
 
 def credit(outcome: Verdict | Failure, label: Verdict) -> float:
     """What one outcome earns against one label.

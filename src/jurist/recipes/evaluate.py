@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     # Loads numpy and more, which `jurist --help` need not wait for.
     from jurist.reports import Results
 
+EXPLORER_MEGABYTES: Final = 64
+"""Most text that the explorer of a report carries, unless another bound is given."""
+
 PART_SIZE: Final = 2_000
 """Pairs judged at a time, all in one call of the engine. More would only take more memory."""
 
@@ -69,9 +72,14 @@ class EvaluateConfig:
     method: str = "judge"
     """Name of the judge in tables and figures."""
 
+    explorer_megabytes: int = EXPLORER_MEGABYTES
+    """Most text that the explorer of report.html carries, in millions of bytes before compression.
+    Of a larger run it carries pairs drawn at random, and says how many are left out."""
+
     seed: int = 0
 
     def __post_init__(self) -> None:
+        check_explorer_megabytes(self.explorer_megabytes)
         if not self.test:
             raise ConfigError("--test names no test set; give at least one")
         if self.baseline is not None and self.baseline.name == self.method:
@@ -91,6 +99,16 @@ def run_evaluate(config: EvaluateConfig) -> int:
     results = evaluate(config)
     show(config.output, results)
     return failure_status(results, allowed=config.max_failure_rate, output=config.output)
+
+
+def check_explorer_megabytes(megabytes: int) -> None:
+    """Refuse an explorer without room.
+
+    Raises:
+        ConfigError: If there is none.
+    """
+    if megabytes < 1:
+        raise ConfigError(f"--explorer-megabytes must be at least 1, got {megabytes}")
 
 
 def failure_status(results: "Results", *, allowed: float, output: Path) -> int:
@@ -137,6 +155,7 @@ def evaluate(config: EvaluateConfig) -> "Results":
             trained=False,
             baseline=config.baseline,
             reference_language=config.reference_language,
+            explorer_megabytes=config.explorer_megabytes,
         )
 
 
@@ -160,6 +179,7 @@ def finish(
     trained: bool = True,
     baseline: Path | None = None,
     reference_language: str = "",
+    explorer_megabytes: int = EXPLORER_MEGABYTES,
 ) -> "Results":
     """Judge every test set, and write `results.json` and the report.
 
@@ -172,6 +192,7 @@ def finish(
         trained: The judge was made in this run, so that its training time is the run's.
         baseline: Another run's directory to compare with pair by pair.
         reference_language: Language that drops are from, where a set has it; else English.
+        explorer_megabytes: Most text that the explorer of the page carries, in millions of bytes.
     """
     from jurist.recipes.reporting import gathered, publish
 
@@ -187,7 +208,13 @@ def finish(
         seed=seed,
         reference_language=reference_language,
     )
-    publish(run, results)
+    publish(
+        run,
+        results,
+        tests=sets.tests,
+        readings={method: readings, **baselines},
+        explorer_megabytes=explorer_megabytes,
+    )
     return results
 
 

@@ -82,7 +82,7 @@ class FaithfulnessConfig:
 def run_faithfulness(config: FaithfulnessConfig) -> None:
     """Measure whether a judge's verdicts follow from its traces."""
     from jurist.reports import views_section
-    from jurist.reports.sections import section_table
+    from jurist.reports.section import section_table
 
     rows = measure_faithfulness(config)
     console = Console()

@@ -240,7 +240,7 @@ def _results(
         ),
         comparisons=tuple(row for row in results.comparisons if row.method == "jury"),
     )
-    publish(run, results)
+    publish(run, results, tests=tests, readings=heard)
     return results
 
 

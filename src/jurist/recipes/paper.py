@@ -110,7 +110,7 @@ def run_paper(config: PaperConfig) -> None:
         return
     results = paper(config)
     from jurist.reports.paper_tables import paper_sections
-    from jurist.reports.sections import section_table
+    from jurist.reports.section import section_table
 
     console = Console()
     for section in paper_sections(results)[:2]:

@@ -110,7 +110,7 @@ def run_quickstart(config: QuickstartConfig) -> None:
             notes=NOTES,
         )
         console.rule("all methods, same base, same pairs")
-        publish(run, results)
+        publish(run, results, tests=sets.tests, readings=readings)
         show(run, results)
 
 

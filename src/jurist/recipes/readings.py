@@ -129,6 +129,20 @@ def iterate_readings(
             yield reading
 
 
+def readings_pairs(path: Path) -> list[tuple[str, str]]:
+    """Id and digest of each preference that a file of readings is of, in its order.
+
+    Raises:
+        StoreError: If the file is damaged.
+    """
+    pairs: list[tuple[str, str]] = []
+    with _explaining_damage(path), gzip.open(path) as file:
+        for line in file:
+            row: dict[str, Any] = json.loads(line.decode("utf-8", "surrogatepass"))
+            pairs.append((row["id"], row["digest"]))
+    return pairs
+
+
 @contextmanager
 def _explaining_damage(path: Path) -> Generator[None]:
     try:

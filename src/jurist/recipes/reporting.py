@@ -5,6 +5,8 @@ from pathlib import Path
 
 from jurist.data import overlap
 from jurist.evaluation import Judged, compare, judged, shortcuts
+from jurist.recipes.evaluate import EXPLORER_MEGABYTES
+from jurist.recipes.provenance import judge_facts, rounds_of, training_of
 from jurist.recipes.readings import Readings
 from jurist.recipes.run import environment_facts, seconds_spent
 from jurist.recipes.sets import Sets
@@ -13,6 +15,7 @@ from jurist.reports import (
     DatasetFacts,
     Results,
     ShortcutRow,
+    explored,
     judged_row,
     save_report,
     save_results,
@@ -46,13 +49,8 @@ def gathered(
         notes: What a reader must know.
         reference_language: Language that drops are from, where a set has it; else English.
     """
-    rows: dict[tuple[str, str], list[Judged]] = {
-        (method, name): judged(
-            sets.tests[name], of.judgements, seed=of.seed, num_unasked=of.num_unasked
-        )
-        for method, by_set in {**baselines, **readings}.items()
-        for name, of in by_set.items()
-    }
+    runs = judging_runs or {}
+    rows = judged_of(sets.tests, {**baselines, **readings})
     return Results(
         run=run.name,
         version=environment_facts()["jurist"],
@@ -63,13 +61,10 @@ def gathered(
         ),
         rows=tuple(
             judged_row(
-                rows[method, name],
+                rows[method][name],
                 method=method,
                 split=name,
-                judging_seconds=seconds_spent(
-                    (judging_runs or {}).get(method, run), f"judge/{name}"
-                )
-                or 0.0,
+                judging_seconds=seconds_spent(runs.get(method, run), f"judge/{name}") or 0.0,
                 training_seconds=training_seconds[method],
                 seed=seed,
                 reference=reference_language,
@@ -87,30 +82,41 @@ def gathered(
                 method=method,
                 baseline=baseline,
                 split=name,
-                paired=compare(rows[method, name], rows[baseline, name], seed=seed),
+                paired=compare(rows[method][name], rows[baseline][name], seed=seed),
             )
             for baseline in baselines
             for method in readings
             if method != baseline
             for name in sets.tests
         ),
+        judges=tuple(
+            facts
+            for method in readings
+            if (facts := judge_facts(method, runs.get(method, run))) is not None
+        ),
+        rounds=tuple(
+            one for method in readings for one in rounds_of(method, runs.get(method, run))
+        ),
+        training=tuple(
+            curve for method in readings for curve in training_of(method, runs.get(method, run))
+        ),
         disagreements=tuple(
             disagreement
             for method in readings
             for name in sets.tests
-            for disagreement in worst_disagreements(rows[method, name], method=method, split=name)
+            for disagreement in worst_disagreements(rows[method][name], method=method, split=name)
         ),
         notes=(*notes, *_stopping_notes(rows)),
     )
 
 
-def _stopping_notes(rows: Mapping[tuple[str, str], Sequence[Judged]]) -> list[str]:
+def _stopping_notes(rows: Mapping[str, Mapping[str, Sequence[Judged]]]) -> list[str]:
     """What a reader must know of judges that were not asked for all votes."""
-    stopped = {
-        method: None
-        for (method, _), judged_rows in rows.items()
-        if any(row.ballot.num_unasked for row in judged_rows)
-    }
+    stopped = [
+        method
+        for method, by_set in rows.items()
+        if any(row.ballot.num_unasked for judged_rows in by_set.values() for row in judged_rows)
+    ]
     if not stopped:
         return []
     return [
@@ -140,7 +146,43 @@ def dataset_facts(
     )
 
 
-def publish(run: Path, results: Results) -> None:
-    """Write `results.json`, `report.md` and `report.html`."""
+def publish(
+    run: Path,
+    results: Results,
+    *,
+    tests: Mapping[str, Sequence[Preference]],
+    readings: Mapping[str, Mapping[str, Readings]],
+    explorer_megabytes: float = EXPLORER_MEGABYTES,
+    explorer_preset: Mapping[str, str] | None = None,
+) -> None:
+    """Write `results.json`, `report.md` and `report.html`.
+
+    Args:
+        run: Where to.
+        results: What they show.
+        tests: Test sets by name, for the page's explorer.
+        readings: What each judge said, by judge and test set, for the page's explorer.
+        explorer_megabytes: Most text that the explorer carries, in millions of bytes.
+        explorer_preset: What the explorer's controls are set to at first, by name. If that is to
+            show where judges differ, such pairs find room before others.
+    """
     save_results(run / "results.json", results)
-    save_report(run, results)
+    rows = judged_of(tests, readings)
+    preset = explorer_preset or {}
+    explorer = explored(
+        rows, megabytes=explorer_megabytes, preset=preset, differing_first="differ" in preset
+    )
+    save_report(run, results, explorer)
+
+
+def judged_of(
+    tests: Mapping[str, Sequence[Preference]], readings: Mapping[str, Mapping[str, Readings]]
+) -> dict[str, dict[str, list[Judged]]]:
+    """Readings beside the preferences that they are of, by judge and test set."""
+    return {
+        method: {
+            name: judged(tests[name], of.judgements, seed=of.seed, num_unasked=of.num_unasked)
+            for name, of in by_set.items()
+        }
+        for method, by_set in readings.items()
+    }

@@ -7,6 +7,7 @@ from typing import Any
 from jurist.errors import ConfigError
 from jurist.recipes.bradley_terry import BradleyTerryConfig, run_bradley_terry
 from jurist.recipes.cloud import CLoudConfig, run_cloud
+from jurist.recipes.compare import CompareConfig, run_compare
 from jurist.recipes.con_j import ConJConfig, run_con_j
 from jurist.recipes.critic_rm import CriticRMConfig, run_critic_rm
 from jurist.recipes.evaluate import EvaluateConfig, run_evaluate
@@ -58,6 +59,7 @@ RECIPES: dict[str, tuple[Any, Any]] = {
     "vote": (VoteConfig, run_vote),
     "listwise": (ListwiseConfig, run_listwise),
     "evaluate": (EvaluateConfig, run_evaluate),
+    "compare": (CompareConfig, run_compare),
     "suites": (SuitesConfig, run_suites),
     "faithfulness": (FaithfulnessConfig, run_faithfulness),
 }

@@ -171,9 +171,9 @@ def _name_and_path(source: str) -> tuple[str, str]:
 
 
 _UNKNOWN = "no such setting"
-_HOW = frozenset({"output", "max_concurrency", "workers", "ray", "jobs"})
-"""Settings of where and how fast, which may change from one part of a run to the next: they do not
-change what comes out. The directory may have been moved."""
+_HOW = frozenset({"output", "max_concurrency", "workers", "ray", "jobs", "explorer_megabytes"})
+"""Settings of where and how fast, and of how much a page holds, which may change from one part of a
+run to the next: they do not change what comes out. The directory may have been moved."""
 
 
 def _settings(config: dict[str, Any], prefix: str = "") -> dict[str, object]:

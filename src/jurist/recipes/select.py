@@ -287,10 +287,12 @@ def _published(
             "no pool has a right candidate beside a wrong one, so there is nothing to measure; "
             "the chosen ones are in selected.jsonl"
         )
+    tests = {name: of.pairs for name, of in labelled.items()}
+    readings = {config.method: {name: of.readings for name, of in labelled.items()}}
     results = gathered(
         run,
-        Sets(train=train.train, tests={name: of.pairs for name, of in labelled.items()}),
-        {config.method: {name: of.readings for name, of in labelled.items()}},
+        Sets(train=train.train, tests=tests),
+        readings,
         training_seconds={config.method: None},
         baselines={},
         seed=config.seed,
@@ -316,5 +318,5 @@ def _published(
             for row in selection_rows(config, name, pools, found[name].compared)
         ),
     )
-    publish(run, results)
+    publish(run, results, tests=tests, readings=readings)
     return results

@@ -126,7 +126,7 @@ def evaluate_suites(config: SuitesConfig) -> "Results":
             results,
             official=tuple(row for one in judged for row in _official(one, rows, readings, config)),
         )
-        publish(run, results)
+        publish(run, results, tests=tests, readings={config.method: readings})
         return results
 
 

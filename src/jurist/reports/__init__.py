@@ -1,6 +1,7 @@
 """Results to results.json, report.md and one self-contained report.html, and to the terminal."""
 
 from jurist.reports.disagreements import worst_disagreements
+from jurist.reports.explorer import Explored, explored
 from jurist.reports.faithfulness import (
     FaithfulnessRow,
     faithfulness_section,
@@ -12,13 +13,18 @@ from jurist.reports.markdown import markdown
 from jurist.reports.results import (
     ComparisonRow,
     DatasetFacts,
+    DifferencesRow,
     Disagreement,
     JudgedRow,
+    JudgeFacts,
     OfficialRow,
     Results,
+    RoundFacts,
     RuleKind,
     SelectionRow,
     ShortcutRow,
+    TrainingCurve,
+    TrainingPoint,
     judged_row,
     load_results,
     save_results,
@@ -29,15 +35,22 @@ from jurist.reports.table import SummaryTable, summary_table
 __all__ = [
     "ComparisonRow",
     "DatasetFacts",
+    "DifferencesRow",
     "Disagreement",
+    "Explored",
     "FaithfulnessRow",
+    "JudgeFacts",
     "JudgedRow",
     "OfficialRow",
     "Results",
+    "RoundFacts",
     "RuleKind",
     "SelectionRow",
     "ShortcutRow",
     "SummaryTable",
+    "TrainingCurve",
+    "TrainingPoint",
+    "explored",
     "faithfulness_section",
     "html",
     "judged_row",

@@ -7,7 +7,7 @@ from typing import Final
 
 from jurist.evaluation import Estimate, Faithfulness, View
 from jurist.reports.markdown import escaped, joined, table
-from jurist.reports.sections import Section
+from jurist.reports.section import Section
 from jurist.reports.table import NONE, percent, signed_with_interval, with_interval
 from jurist.storage import write_json, write_text
 

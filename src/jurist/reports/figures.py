@@ -28,6 +28,7 @@ from jurist.reports.drawing import (
 from jurist.reports.results import JudgedRow, Results
 from jurist.reports.selection_figure import selection_figure
 from jurist.reports.table import number, percent, row_name, seconds
+from jurist.reports.training_figure import training_figure
 
 _RELIABILITY_ACROSS = 4
 
@@ -36,7 +37,10 @@ def pictures(results: Results) -> list[Picture]:
     """Draw every figure that the results have numbers for. The same results give the same bytes."""
     drawn: list[Picture] = []
     with styled():
-        for draw in (selection_figure, _accuracy, _votes, _tokens, _places, _reliability, _cost):
+        for draw in (
+            *(selection_figure, _accuracy, _votes, _tokens, _places, _reliability, _cost),
+            training_figure,
+        ):
             picture = draw(results)
             if picture is not None:
                 drawn.append(picture)
@@ -144,8 +148,8 @@ def _votes(results: Results) -> Picture | None:
 
 def _tokens(results: Results) -> Picture | None:
     """Accuracy against tokens, of fixed numbers of votes and of stopping early."""
-    shown = [row for row in results.rows if row.stopping and row.stopping[0].tokens]
-    if not shown:
+    shown = [row for row in results.rows if any(point.tokens for point in row.curve)]
+    if not any(row.stopping or len(row.curve) > 1 for row in shown):
         return None
     names = [name for name in _names(results) if name in {row_name(row, results) for row in shown}]
     splits = [split for split in _splits(results) if split in {row.split for row in shown}]
@@ -159,6 +163,8 @@ def _tokens(results: Results) -> Picture | None:
             fixed = [(point.tokens, point.accuracy.value) for point in row.curve]
             stopped = [(point.tokens, point.accuracy.value) for point in row.stopping]
             for way, points in (("fixed", fixed), ("stopped early", stopped)):
+                if not points:
+                    continue
                 early = way == "stopped early"
                 (lines[f"{shown_name(names[at])}, {way}"],) = axes.plot(
                     [tokens for tokens, _ in points],
@@ -190,7 +196,7 @@ def _tokens(results: Results) -> Picture | None:
             f"{shown_name(row_name(row, results))} on {shown_name(row.split)}: "
             + ", ".join(
                 f"{percent(point.accuracy.value)} % for {number(round(point.tokens))} tokens"
-                for point in row.stopping
+                for point in row.stopping or row.curve
             )
             for row in shown
         )

@@ -1,11 +1,13 @@
-"""`report.html`: one file that shows everything, fetches nothing and runs nothing.
+"""`report.html`: one file that shows everything, fetches nothing and runs one script, its own.
 
 Model text on the page is hostile text: the template escapes every value, every string has its
-control and direction characters written out, and the page forbids itself scripts and every load
-but the pictures inside it.
+control and direction characters written out, and the page forbids itself every load but the
+pictures inside it, and every style and script but those whose hashes its policy names.
 """
 
 import base64
+import hashlib
+import importlib.resources
 import importlib.util
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,8 +16,11 @@ from typing import TYPE_CHECKING
 import jinja2
 from markupsafe import Markup
 
+from jurist.reports.card import judge_cards
+from jurist.reports.explorer import Explored
 from jurist.reports.results import ComparisonRow, Disagreement, Results
-from jurist.reports.sections import Section, sections
+from jurist.reports.section import Section
+from jurist.reports.sections import sections
 from jurist.reports.table import COLUMNS, percent, row_name, shortcut_rows, summary_cells
 from jurist.reports.text import visible
 
@@ -25,23 +30,71 @@ if TYPE_CHECKING:
 _COMMA = re.compile(r"(?<=\d), (?=[+-]?\d)")
 
 
-def html(results: Results) -> str:
+def html(results: Results, explorer: Explored | None = None) -> str:
     """Write the results out as a page.
 
     The figures need Matplotlib, of the extra `report`. Without it the page says so, and how to get
-    it, and has everything else.
+    it, and has everything else. Without JavaScript the page has everything but the explorer.
+
+    Args:
+        results: What the page shows.
+        explorer: Pairs to explore. None: the page has no explorer.
     """
+    summary = _summary(results)
+    style = _asset("style.css") + _track_rules(summary)
+    script = _asset("explorer.js")
     return template("report.html").render(
+        policy=policy(style=style, script=script),
+        style=Markup(style),
+        script=Markup(script),
         results=results,
+        explorer=explorer,
         judges=list(dict.fromkeys(row.method for row in results.rows)),
         columns=COLUMNS,
         cards=_cards(results),
-        summary=_grouped(_summary(results)),
+        judge_cards=judge_cards(results),
+        summary=_grouped(summary),
         pictures=_pictures(results),
         sections=[_section(section, results) for section in sections(results)],
         cases=_grouped(
             (f"{case.method} on {case.split}", _case(case)) for case in results.disagreements
         ),
+    )
+
+
+def policy(*, style: str, script: str = "") -> str:
+    """The page's Content-Security-Policy: nothing from elsewhere, nothing but what is meant to be.
+
+    Args:
+        style: All of the page's one style element.
+        script: All of its one script element, if it has one.
+    """
+    hashes = {
+        kind: f"'sha256-{base64.b64encode(hashlib.sha256(of.encode()).digest()).decode()}'"
+        for kind, of in (("style", style), ("script", script))
+        if of
+    }
+    parts = [f"{kind}-src {allowed}" for kind, allowed in hashes.items()]
+    return "; ".join(
+        ["default-src 'none'", *parts, "img-src data:", "base-uri 'none'", "form-action 'none'"]
+    )
+
+
+def page_style() -> str:
+    """What every page's style element holds."""
+    return _asset("style.css")
+
+
+def _asset(name: str) -> str:
+    return (importlib.resources.files("jurist.reports") / "templates" / name).read_text("utf-8")
+
+
+def _track_rules(summary: Sequence[tuple[str, Mapping[str, object]]]) -> str:
+    """Where each interval lies. In the style element: the policy allows no style in attributes."""
+    return "".join(
+        f"#{row['track']} {{ --low: {row['low']}%; --value: {row['value']}%; "
+        f"--high: {row['high']}%; }}\n"
+        for _, row in summary
     )
 
 
@@ -110,6 +163,7 @@ def _summary(results: Results) -> list[tuple[str, Mapping[str, object]]]:
             {
                 "cells": cells,
                 "is_shortcut": number >= len(results.rows),
+                "track": f"track-{number}",
                 "low": percent(estimate.low),
                 "value": percent(estimate.value),
                 "high": percent(estimate.high),

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 
+from jurist.reports.card import judge_cards
 from jurist.reports.results import Disagreement, Results
 from jurist.reports.sections import sections
 from jurist.reports.table import COLUMNS, percent, summary_cells
@@ -28,6 +29,10 @@ def markdown(results: Results) -> str:
         table([column.heading for column in COLUMNS], summary_cells(results), number),
         *(f"- **{escaped(column.heading)}**: {escaped(column.meaning)}" for column in COLUMNS),
     ]
+    parts.append("## Judges")
+    for card in judge_cards(results):
+        parts.append(f"### {escaped(card.method)}")
+        parts += [f"**{escaped(head)}.** {escaped(said)}" for head, said in card.sentences]
     for section in sections(results):
         parts += [
             f"## {escaped(section.title)}",

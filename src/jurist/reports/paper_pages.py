@@ -3,7 +3,16 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from jurist.reports.html import can_draw, shown_pictures, shown_section, template
+from markupsafe import Markup
+
+from jurist.reports.html import (
+    can_draw,
+    page_style,
+    policy,
+    shown_pictures,
+    shown_section,
+    template,
+)
 from jurist.reports.markdown import escaped, joined, table
 from jurist.reports.paper import PaperResults
 from jurist.reports.paper_tables import paper_sections
@@ -29,7 +38,10 @@ def _html(results: PaperResults) -> str:
 
         pictures = shown_pictures(paper_pictures(results))
     marks = [_MARKS[row.verdict] for row in results.claims]
+    style = page_style()
     return template("paper.html").render(
+        policy=policy(style=style),
+        style=Markup(style),
         results=results,
         pictures=pictures,
         sections=[

@@ -6,7 +6,7 @@ from jurist.evaluation import SeededAgreement, cost_frontier
 from jurist.reports.faithfulness import faithfulness_section
 from jurist.reports.paper import PaperResults
 from jurist.reports.published import FIGURE_2, FIGURE_4, FIGURE_5, TABLE_1, TABLE_3
-from jurist.reports.sections import Section
+from jurist.reports.section import Section
 from jurist.reports.table import (
     NONE,
     number,

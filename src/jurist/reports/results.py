@@ -1,6 +1,7 @@
 """What a run found, as a value: written to and read back from `results.json`.
 
-Everything the tables, the figures and the page show is in here, and nothing they show is not.
+Everything the tables, the figures and the page show is in here, and nothing they show is not, but
+for the explorer: what it shows are the judgements themselves, which lie beside.
 """
 
 import dataclasses
@@ -17,8 +18,10 @@ from jurist.errors import DataError
 from jurist.evaluation import (
     Agreement,
     Calibration,
+    Differences,
     Judged,
     LanguageAgreement,
+    LengthBias,
     OfficialScore,
     PairedComparison,
     SelectionPoint,
@@ -29,6 +32,7 @@ from jurist.evaluation import (
     agreement,
     calibration,
     language_agreement,
+    length_bias,
     reference_language,
     stopping_curve,
     strength_agreement,
@@ -37,7 +41,7 @@ from jurist.evaluation import (
 from jurist.storage import write_json
 from jurist.types import Verdict
 
-SCHEMA = 5
+SCHEMA = 6
 """Version of the layout of `results.json`; another one is refused, never guessed at."""
 
 _T = TypeVar("_T")
@@ -86,6 +90,9 @@ class JudgedRow:
     strength: StrengthAgreement | None
     """None unless judge and labels both say how much better a response is."""
 
+    length: LengthBias | None
+    """None if no labelled pair has responses of different lengths."""
+
     seed: int
 
 
@@ -114,6 +121,88 @@ class ComparisonRow:
     baseline: str
     split: str
     paired: PairedComparison
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DifferencesRow:
+    """Where one judge and another differ on one split."""
+
+    method: str
+    baseline: str
+    split: str
+    differences: Differences
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JudgeFacts:
+    """What a judge is, as far as the run's folders say it. Texts are empty where they do not."""
+
+    method: str
+    model: str
+    """The model that judged: a folder or a name."""
+
+    served: bool
+    """The model is behind an address, so that nothing of its making is known."""
+
+    recipe: str
+    """Method that it was trained by."""
+
+    base: str
+    """Model that its training started from."""
+
+    kind: str
+    """How it judges: reasoning, scalar ..."""
+
+    format: str
+    """Name of the format that it is asked in."""
+
+    trained_on: str
+    """Source of the preferences that it was trained on."""
+
+    num_rows: int | None
+    """Rows of its last training."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RoundFacts:
+    """What one round of a judge's making sampled and kept. None where a recipe does not count."""
+
+    method: str
+    name: str
+    num_preferences: int | None
+    num_traces: int | None
+    num_right: int | None
+    """Traces that agree with the label."""
+
+    num_wrong: int | None
+    num_failed: int | None
+    """Traces without a verdict."""
+
+    num_rows: int | None
+    """Rows that were trained on."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainingPoint:
+    """The mean of some steps of a training."""
+
+    step: int
+    """The last of them, from 1."""
+
+    loss: float
+    grad_norm: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainingCurve:
+    """How one training of a judge went."""
+
+    method: str
+    name: str
+    """The round, or that there was one training."""
+
+    points: tuple[TrainingPoint, ...]
+    """At least one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -195,6 +284,12 @@ class Results:
     official: tuple[OfficialRow, ...] = ()
     """Numbers that benchmarks define, by their own rules."""
 
+    differences: tuple[DifferencesRow, ...] = ()
+    """Where two judges differ. Empty unless that was asked."""
+
+    judges: tuple[JudgeFacts, ...] = ()
+    rounds: tuple[RoundFacts, ...] = ()
+    training: tuple[TrainingCurve, ...] = ()
     notes: tuple[str, ...] = ()
     """What a reader must know to take the numbers for what they are, a sentence or two each."""
 
@@ -236,6 +331,7 @@ def judged_row(
         training_seconds=training_seconds,
         languages=_languages(rows, reference, seed),
         strength=strength_agreement(rows, seed=seed),
+        length=length_bias(rows, seed=seed),
         seed=seed,
     )
 

@@ -1,14 +1,12 @@
 """The cells of the smaller tables, the same in Markdown, on the page and on the terminal."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-
-from rich import box
-from rich.table import Table
-from rich.text import Text
 
 from jurist.evaluation import Estimate, cost_frontier
+from jurist.reports.bias_sections import bias_section, flip_section
+from jurist.reports.difference_sections import difference_sections
 from jurist.reports.results import JudgedRow, Results, RuleKind
+from jurist.reports.section import Section, decimal
 from jurist.reports.table import (
     NONE,
     number,
@@ -18,28 +16,6 @@ from jurist.reports.table import (
     signed_with_interval,
     with_interval,
 )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Section:
-    """One of the smaller tables."""
-
-    title: str
-    text: str
-    """What the table shows, in a sentence or two."""
-
-    headings: tuple[str, ...]
-    cells: tuple[tuple[str, ...], ...]
-
-
-def section_table(section: Section) -> Table:
-    """The cells of a section as a table for the terminal."""
-    table = Table(box=box.SIMPLE, show_edge=False)
-    for heading in section.headings:
-        table.add_column(Text(heading))
-    for row in section.cells:
-        table.add_row(*(Text(cell) for cell in row))
-    return table
 
 
 def sections(results: Results) -> list[Section]:
@@ -54,11 +30,15 @@ def sections(results: Results) -> list[Section]:
         ),
         _official(results),
         _comparisons(results),
+        *difference_sections(results),
+        bias_section(results),
         _stopping(results),
         _strengths(results),
         *(_languages(results, split) for split in dict.fromkeys(r.split for r in results.rows)),
         _cost(results),
         *(_categories(results, split) for split in dict.fromkeys(r.split for r in results.rows)),
+        *(flip_section(results, split) for split in dict.fromkeys(r.split for r in results.rows)),
+        _rounds(results),
         _data(results),
         Section(
             title="Environment",
@@ -162,6 +142,40 @@ def _comparisons(results: Results) -> Section:
     )
 
 
+def _rounds(results: Results) -> Section:
+    return Section(
+        title="Rounds",
+        text="What each round sampled with the latest judge, on preferences to train on, and how "
+        "many rows of it were trained on. Right is the share of traces, of those with a verdict, "
+        "that agree with the label: each trace is one reading in one order.",
+        headings=("method", "round", "preferences", "traces", "right %", "no verdict %", "rows"),
+        cells=tuple(
+            (
+                row.method,
+                row.name,
+                _count(row.num_preferences),
+                _count(row.num_traces),
+                _ratio(row.num_right, row.num_right, row.num_wrong),
+                _ratio(row.num_failed, row.num_traces),
+                _count(row.num_rows),
+            )
+            for row in results.rounds
+        ),
+    )
+
+
+def _count(value: int | None) -> str:
+    return NONE if value is None else f"{value:,}"
+
+
+def _ratio(top: int | None, *bottoms: int | None) -> str:
+    """A share in per cent, of the sum of the last; none if a number is not known, or all are 0."""
+    known = [value for value in bottoms if value is not None]
+    if top is None or len(known) < len(bottoms) or not sum(known):
+        return NONE
+    return percent(top / sum(known))
+
+
 def _stopping(results: Results) -> Section:
     return Section(
         title="Stopping early",
@@ -219,10 +233,10 @@ def _strengths(results: Results) -> Section:
                 row.split,
                 f"{one.num_pairs:,}",
                 f"{one.num_missing:,}",
-                _decimal(one.correlations.pearson),
-                _decimal(one.correlations.spearman),
-                _decimal(one.correlations.kendall),
-                _decimal(one.mean_error),
+                decimal(one.correlations.pearson),
+                decimal(one.correlations.spearman),
+                decimal(one.correlations.kendall),
+                decimal(one.mean_error),
                 with_interval(one.within_one),
             )
             for row, one in found
@@ -241,7 +255,7 @@ def _languages(results: Results, split: str) -> Section:
         if languages is None:
             continue
         for one in languages.languages:
-            kappa = NONE if one.kappa is None else _decimal(one.kappa.kappa)
+            kappa = NONE if one.kappa is None else decimal(one.kappa.kappa)
             cells.append(
                 (
                     row_name(row, results),
@@ -276,10 +290,6 @@ def _languages(results: Results, split: str) -> Section:
         ),
         cells=tuple(cells),
     )
-
-
-def _decimal(estimate: Estimate) -> str:
-    return f"{estimate.value:.2f} [{estimate.low:.2f}, {estimate.high:.2f}]"
 
 
 def _cost(results: Results) -> Section:

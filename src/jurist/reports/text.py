@@ -19,6 +19,9 @@ def visible(text: str) -> str:
         >>> visible("a\x1b[31mb\u202ec")
         'a\\x1b[31mb\\u202ec'
     """
+    # Hidden characters are among those that cannot be printed, and most texts have none of either.
+    if text.replace("\n", "").replace("\t", "").isprintable():
+        return text
     return "".join(character if _plain(character) else _escape(character) for character in text)
 
 
