@@ -15,8 +15,9 @@ from jurist.progress import progress
 from jurist.recipes.judge_config import JudgeConfig, check_failure_rate
 from jurist.recipes.open_judge import OpenJudge, open_judge
 from jurist.recipes.readings import Readings, read_readings, write_readings
-from jurist.recipes.run import open_run, seconds_spent, stopwatch
+from jurist.recipes.run import open_run, read_run_config, seconds_spent, stopwatch
 from jurist.recipes.sets import DataConfig, Sets, read_set, read_tests
+from jurist.tracking import TrackerName, tracking
 from jurist.types import Judgement, Preference
 
 if TYPE_CHECKING:
@@ -68,6 +69,9 @@ class EvaluateConfig:
 
     method: str = "judge"
     """Name of the judge in tables and figures."""
+
+    track: tuple[TrackerName, ...] = ()
+    """Experiment trackers that get the numbers as well (docs/tracking.md)."""
 
     seed: int = 0
 
@@ -137,6 +141,7 @@ def evaluate(config: EvaluateConfig) -> "Results":
             trained=False,
             baseline=config.baseline,
             reference_language=config.reference_language,
+            track=config.track,
         )
 
 
@@ -160,6 +165,7 @@ def finish(
     trained: bool = True,
     baseline: Path | None = None,
     reference_language: str = "",
+    track: tuple[TrackerName, ...] = (),
 ) -> "Results":
     """Judge every test set, and write `results.json` and the report.
 
@@ -172,6 +178,7 @@ def finish(
         trained: The judge was made in this run, so that its training time is the run's.
         baseline: Another run's directory to compare with pair by pair.
         reference_language: Language that drops are from, where a set has it; else English.
+        track: Experiment trackers that get the numbers as well.
     """
     from jurist.recipes.reporting import gathered, publish
 
@@ -188,7 +195,28 @@ def finish(
         reference_language=reference_language,
     )
     publish(run, results)
+    settings = read_run_config(run / "config.json")["config"]
+    with tracking(track, run=run, part="evaluation", settings=settings) as told:
+        told(1, tracked_numbers(results))
     return results
+
+
+def tracked_numbers(results: "Results") -> dict[str, float]:
+    """What experiment trackers are told of an evaluation: numbers by slash names."""
+    found: dict[str, float] = {}
+    for row in results.rows:
+        agreement = row.agreement
+        numbers = {
+            "accuracy": agreement.accuracy.value,
+            "accuracy_low": agreement.accuracy.low,
+            "accuracy_high": agreement.accuracy.high,
+            "failure_rate": agreement.failure_rate,
+            "num_pairs": float(agreement.num_pairs),
+        }
+        if agreement.flips is not None:
+            numbers["flip_rate"] = agreement.flips.value
+        found |= {f"eval/{row.split}/{name}": value for name, value in numbers.items()}
+    return found
 
 
 def read_tests_with(

@@ -25,6 +25,7 @@ from typing import Any, Protocol, TypeVar, cast
 import jurist
 from jurist.errors import ConfigError, StoreError
 from jurist.storage import locked, make_directory, write_json
+from jurist.tracking import TrackerName, refuse_unready
 
 logger = logging.getLogger(__name__)
 
@@ -71,13 +72,14 @@ def open_run(recipe: str, config: RecipeConfig) -> Generator[Path]:
 
     Raises:
         ConfigError: If another process works in it, or it holds work of another run: the message
-            names the first setting that differs.
+            names the first setting that differs. If a tracker that is asked for is not ready.
         StoreError: If it cannot be written.
     """
+    asked = {"recipe": recipe, "config": to_json(config)}
+    refuse_unready(_asked_trackers(config))
     output = make_directory(config.output)
     with locked(output / "run.lock"):
         _sweep(output)
-        asked = {"recipe": recipe, "config": to_json(config)}
         path = output / "config.json"
         held = read_run_config(path) if path.exists() else None
         if held is not None and _holds_work(output):
@@ -87,6 +89,11 @@ def open_run(recipe: str, config: RecipeConfig) -> Generator[Path]:
             write_json(output / "environment.json", environment())
             write_json(path, asked)
         yield output
+
+
+def _asked_trackers(config: object) -> tuple[TrackerName, ...]:
+    training = getattr(config, "training", None)
+    return getattr(config, "track", ()) or getattr(training, "track", ())
 
 
 def _sweep(output: Path) -> None:
@@ -171,7 +178,7 @@ def _name_and_path(source: str) -> tuple[str, str]:
 
 
 _UNKNOWN = "no such setting"
-_HOW = frozenset({"output", "max_concurrency", "workers", "ray", "jobs"})
+_HOW = frozenset({"output", "max_concurrency", "workers", "ray", "jobs", "track"})
 """Settings of where and how fast, which may change from one part of a run to the next: they do not
 change what comes out. The directory may have been moved."""
 
