@@ -17,6 +17,7 @@ from jurist.recipes.con_j import run_con_j
 from jurist.recipes.critic_rm import run_critic_rm
 from jurist.recipes.doctor import run_doctor
 from jurist.recipes.evaluate import run_evaluate
+from jurist.recipes.export import run_export
 from jurist.recipes.faithfulness import run_faithfulness
 from jurist.recipes.generative_verifier import run_generative_verifier
 from jurist.recipes.genrm import run_genrm
@@ -27,6 +28,7 @@ from jurist.recipes.launch import help_main_process, is_helper, leading
 from jurist.recipes.listwise import run_listwise
 from jurist.recipes.pair_rm import run_pair_rm
 from jurist.recipes.paper import run_paper
+from jurist.recipes.push import run_push
 from jurist.recipes.quickstart import run_quickstart
 from jurist.recipes.rerun import run_rerun
 from jurist.recipes.scpo import run_scpo
@@ -65,6 +67,8 @@ COMMANDS = {
     "suites": run_suites,
     "faithfulness": run_faithfulness,
     "rerun": run_rerun,
+    "push": run_push,
+    "export": run_export,
     "doctor": run_doctor,
 }
 

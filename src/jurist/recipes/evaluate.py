@@ -167,7 +167,7 @@ def finish(
     reference_language: str = "",
     track: tuple[TrackerName, ...] = (),
 ) -> "Results":
-    """Judge every test set, and write `results.json` and the report.
+    """Judge every test set, and write `results.json`, the report and the model card.
 
     Args:
         run: Directory of the run. What was judged before is read back, not judged again.
@@ -180,6 +180,7 @@ def finish(
         reference_language: Language that drops are from, where a set has it; else English.
         track: Experiment trackers that get the numbers as well.
     """
+    from jurist.recipes.cards import write_model_card
     from jurist.recipes.reporting import gathered, publish
 
     # First, since it may be refused, and judging is dear.
@@ -195,6 +196,8 @@ def finish(
         reference_language=reference_language,
     )
     publish(run, results)
+    if trained:
+        write_model_card(run, Path(judge.model), results)
     settings = read_run_config(run / "config.json")["config"]
     with tracking(track, run=run, part="evaluation", settings=settings) as told:
         told(1, tracked_numbers(results))

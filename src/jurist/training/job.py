@@ -1,6 +1,5 @@
 """One model to be made: trained if it is not there, taken up where it was killed, written whole."""
 
-import json
 import logging
 import shutil
 import warnings
@@ -26,6 +25,7 @@ from jurist.models.load import (
 from jurist.storage import storing, write_json, write_text
 from jurist.tracking import Told, run_of, tracking
 from jurist.training import forward
+from jurist.training.card import bare_card
 from jurist.training.checkpoint import MANIFEST, refuse_other_inputs, verify, writing
 from jurist.training.config import TrainingConfig
 from jurist.training.examples import (
@@ -210,27 +210,11 @@ class Job:
             settings = self.config.decisive()
             recipe = {"num_rows": num_rows, "seed": self.seed, "training": settings}
             write_json(folder / "jurist.json", {**self.card, **recipe})
-            write_text(folder / "README.md", _readme(self.card, recipe, type(model).__name__))
+            write_text(folder / "README.md", bare_card(self.card, recipe))
             for name in ("metrics.jsonl", "timings.jsonl"):
                 shutil.copyfile(self.work / name, folder / name)
         with storing(self.work):
             shutil.rmtree(self.work)
-
-
-def _readme(card: Mapping[str, str], recipe: Mapping[str, object], architecture: str) -> str:
-    loader = (
-        "AutoModelForSequenceClassification"
-        if "SequenceClassification" in architecture
-        else "AutoModelForCausalLM"
-    )
-    facts = "\n".join(f"- {name}: {value}" for name, value in card.items())
-    return (
-        f"---\nlibrary_name: transformers\ntags: [reward-model, jurist]\n---\n\n"
-        f"# {card.get('method', 'A judge')}\n\n"
-        f"Trained by jurist on {recipe['num_rows']} rows. "
-        f"Loads with `transformers.{loader}`.\n\n"
-        f"{facts}\n\nTraining:\n\n```json\n{json.dumps(recipe, indent=2)}\n```\n"
-    )
 
 
 def _place(accelerator: Accelerator) -> torch.device | None:
