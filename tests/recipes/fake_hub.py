@@ -85,7 +85,8 @@ class FakeHub:
         request.end_headers()
         request.wfile.write(said)
 
-    def _answered(self, verb: str, path: str, body: bytes) -> tuple[int, object]:
+    # One case for every address.
+    def _answered(self, verb: str, path: str, body: bytes) -> tuple[int, object]:  # noqa: C901
         match [verb, *path.strip("/").split("/")]:
             case ["POST", "api", "repos", "create"]:
                 asked = json.loads(body)

@@ -104,7 +104,8 @@ def _converter(name: str) -> list[str]:
         if not Path(name).is_file():
             raise ConfigError(f"--converter {name}: no such file")
         return [sys.executable, name]
-    beside = Path(sys.executable).with_name(name)
+    # Installed with jurist, it may lie beside its Python and not on the PATH.
+    beside = Path(sys.executable).parent / name
     found = shutil.which(name) or (str(beside) if beside.is_file() else None)
     if found is None:
         raise ConfigError(

@@ -167,9 +167,10 @@ def _content(config: PushConfig, path: Path) -> str | bytes:
 @contextmanager
 def _asking(endpoint: str, repo: str, token: str) -> Generator[None]:
     """Every way that the hub refuses, told in one sentence, without the token."""
-    import httpx
     from huggingface_hub.errors import HfHubHTTPError
 
+    # Of httpx, or of what the hub's library has instead of it.
+    unreachable = next(kind for kind in HfHubHTTPError.__mro__ if kind.__name__ == "HTTPError")
     advice = {
         400: "the hub holds the request to be wrong",
         401: f"the hub does not know the token; make one that may write at {endpoint}/settings/"
@@ -193,7 +194,7 @@ def _asking(endpoint: str, repo: str, token: str) -> Generator[None]:
         raise EngineError(
             f"{endpoint}: {repo}: {what} (HTTP {status}{f': {said}' if said else ''})"
         ) from None
-    except (httpx.HTTPError, OSError) as error:
+    except (unreachable, OSError) as error:
         proxy = " through HTTPS_PROXY" if os.environ.get("HTTPS_PROXY") else ""
         raise EngineError(
             f"{endpoint}: cannot be reached{proxy}: {str(error).replace(token, '***')}"
