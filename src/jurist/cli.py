@@ -16,6 +16,7 @@ from jurist.recipes.cloud import run_cloud
 from jurist.recipes.con_j import run_con_j
 from jurist.recipes.critic_rm import run_critic_rm
 from jurist.recipes.doctor import run_doctor
+from jurist.recipes.dry_run import with_dry_run
 from jurist.recipes.evaluate import run_evaluate
 from jurist.recipes.export import run_export
 from jurist.recipes.faithfulness import run_faithfulness
@@ -105,7 +106,7 @@ def main() -> None:
             return
         with leading():
             status = tyro.extras.subcommand_cli_from_dict(
-                COMMANDS,
+                {name: with_dry_run(run) for name, run in COMMANDS.items()},
                 prog="jurist",
                 description="Generative reward models that people can train, trust and serve.",
                 config=(tyro.conf.OmitArgPrefixes,),
