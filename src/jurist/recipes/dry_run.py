@@ -14,6 +14,7 @@ from rich.console import Console
 
 from jurist.errors import ConfigError
 from jurist.recipes.checkpoints import checkpoint_folder
+from jurist.recipes.judge_config import VotingConfig
 from jurist.rehearsal import Rehearsal, rehearsing
 from jurist.training.card import is_hub_id
 
@@ -55,7 +56,7 @@ def with_dry_run(run: Callable[..., int | None]) -> Callable[..., int | None]:
 
 def _show(found: Rehearsal, asked: object) -> None:
     config = found.config or asked
-    models = list(_models(config))
+    models = [*_models(config), *_votes(config)]
     settings = list(_changed(config))
     width = max((len(name) for name, _ in [*settings, *models, *found.sets.items()]), default=0)
     console = Console()
@@ -66,7 +67,7 @@ def _show(found: Rehearsal, asked: object) -> None:
     line(f"{found.recipe or 'this'}: a dry run; nothing was written, loaded or asked")
     for title, rows in (
         ("settings that are no defaults", settings),
-        ("models", models),
+        ("models and votes", models),
         ("sets", list(found.sets.items())),
     ):
         if rows:
@@ -112,6 +113,15 @@ def _models(config: object) -> Iterator[tuple[str, str]]:
         elif field.name in _MODELS and isinstance(value, str) and value:
             server = getattr(config, _MODELS[field.name], "") if _MODELS[field.name] else ""
             yield field.name, f"{value}: served at {server}" if server else _looked_for(value)
+
+
+def _votes(config: object) -> Iterator[tuple[str, str]]:
+    for field in dataclasses.fields(cast(Any, config)):
+        value = getattr(config, field.name)
+        if isinstance(value, VotingConfig):
+            yield "votes", f"{value.votes} in each order, of at most {value.max_tokens} tokens"
+        elif dataclasses.is_dataclass(value):
+            yield from _votes(value)
 
 
 def _looked_for(model: str) -> str:
