@@ -4,7 +4,9 @@ import logging
 import os
 import signal
 import sys
+from importlib import import_module
 from types import FrameType
+from typing import Any
 
 import tyro
 from rich.console import Console
@@ -16,7 +18,7 @@ from jurist.recipes.cloud import run_cloud
 from jurist.recipes.completion import run_completion
 from jurist.recipes.con_j import run_con_j
 from jurist.recipes.critic_rm import run_critic_rm
-from jurist.recipes.doctor import extra_of, run_doctor
+from jurist.recipes.doctor import install_advice, run_doctor
 from jurist.recipes.dry_run import with_dry_run
 from jurist.recipes.evaluate import run_evaluate
 from jurist.recipes.export import run_export
@@ -113,11 +115,10 @@ def main() -> None:
         print(f"jurist: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
     except ModuleNotFoundError as error:
-        extra = extra_of(error.name or "")
-        if extra is None:
+        advice = install_advice(error)
+        if advice is None:
             raise
-        advice = f"{error.name} is not installed: pip install 'jurist[{extra}]'"
-        print(f"jurist: this needs what is not there; {advice}", file=sys.stderr)
+        print(f"jurist: {advice}", file=sys.stderr)
         sys.exit(ConfigError.exit_code)
     except BrokenPipeError:
         # `jurist ... | head` is no error. Left to the system, SIGPIPE would also end the process,
@@ -134,9 +135,10 @@ def main() -> None:
 def _run(arguments: list[str]) -> int | None:
     # Rich goes by these by itself; tyro, which writes help and usage, by a setting and a global.
     if os.environ.get("NO_COLOR"):
-        tyro._experimental_options["ansi_codes"] = False
+        tyro._experimental_options["ansi_codes"] = False  # pyright: ignore[reportPrivateUsage]
     elif os.environ.get("FORCE_COLOR"):
-        tyro._fmtlib._FORCE_ANSI = True
+        formatting: Any = import_module("tyro._fmtlib")
+        formatting._FORCE_ANSI = True
     commands = {name: with_dry_run(run) for name, run in COMMANDS.items()}
     try:
         return tyro.extras.subcommand_cli_from_dict(

@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol, TypeAlias
 
@@ -88,8 +89,7 @@ def refuse_unready(names: Iterable[TrackerName]) -> None:
 def _refuse_without_login() -> None:
     if os.environ.get("WANDB_MODE", "online") in ("offline", "disabled", "dryrun"):
         return
-    import wandb
-
+    wandb: Any = import_module("wandb")
     with redirect_stdout(sys.stderr):
         # Asked later, wandb would wait for a key to be typed, hours into a run.
         known = wandb.setup().settings.mode != "online" or wandb.login(prompt=False, verify=False)
@@ -285,28 +285,30 @@ class _TensorBoard:
     """Event files in the run's directory, written without torch or TensorFlow."""
 
     def __init__(self, part: _Part) -> None:
-        from tensorboard.compat.proto.event_pb2 import Event
-        from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
-        from tensorboard.compat.proto.tensor_pb2 import TensorProto
-        from tensorboard.compat.proto.types_pb2 import DT_STRING
-        from tensorboard.summary.writer.event_file_writer import EventFileWriter
-
-        self._event: Any = Event
-        self._summary: Any = Summary
+        protos = "tensorboard.compat.proto"
+        summaries: Any = import_module(f"{protos}.summary_pb2")
+        tensors: Any = import_module(f"{protos}.tensor_pb2")
+        types: Any = import_module(f"{protos}.types_pb2")
+        writers: Any = import_module("tensorboard.summary.writer.event_file_writer")
+        self._event: Any = import_module(f"{protos}.event_pb2").Event
+        self._summary: Any = summaries.Summary
         folder = part.folder / "tensorboard" / part.name.partition("/")[2].replace("/", "-")
-        self._writer: Any = EventFileWriter(str(folder))
+        self._writer: Any = writers.EventFileWriter(str(folder))
         self.last_step = part.last_step
         if not part.last_step:
             rows = "\n".join(f"| {name} | {value} |" for name, value in part.settings.items())
-            text = f"| setting | value |\n|---|---|\n{rows}"
-            value: Any = Summary.Value(
+            value = self._summary.Value(
                 tag="settings",
-                metadata=SummaryMetadata(
-                    plugin_data=SummaryMetadata.PluginData(plugin_name="text")
+                metadata=summaries.SummaryMetadata(
+                    plugin_data=summaries.SummaryMetadata.PluginData(plugin_name="text")
                 ),
-                tensor=TensorProto(dtype=DT_STRING, string_val=[text.encode()]),
+                tensor=tensors.TensorProto(
+                    dtype=types.DT_STRING,
+                    string_val=[f"| setting | value |\n|---|---|\n{rows}".encode()],
+                ),
             )
-            self._writer.add_event(Event(wall_time=time.time(), summary=Summary(value=[value])))
+            event = self._event(wall_time=time.time(), summary=self._summary(value=[value]))
+            self._writer.add_event(event)
             self._writer.flush()
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
@@ -321,8 +323,7 @@ class _TensorBoard:
 
 class _WandB:
     def __init__(self, part: _Part) -> None:
-        import wandb
-
+        wandb: Any = import_module("wandb")
         offline = wandb.setup().settings.mode in ("offline", "dryrun")
         self._run: Any = wandb.init(
             project=os.environ.get("WANDB_PROJECT", PROJECT),
@@ -352,12 +353,10 @@ class _MLflow:
     """By its client: the active run of a program that calls a recipe is not touched."""
 
     def __init__(self, part: _Part) -> None:
-        from mlflow import MlflowClient
-        from mlflow.entities import Metric, Param
-
+        entities: Any = import_module("mlflow.entities")
         self.last_step = part.last_step
-        self._metric: Any = Metric
-        self._client: Any = MlflowClient()
+        self._metric: Any = entities.Metric
+        self._client: Any = import_module("mlflow").MlflowClient()
         name = os.environ.get("MLFLOW_EXPERIMENT_NAME", PROJECT)
         experiment = self._client.get_experiment_by_name(name)
         where = (
@@ -372,7 +371,7 @@ class _MLflow:
         tags = {tag: part.id, "jurist.run": part.group}
         self._id = self._client.create_run(where, run_name=part.name, tags=tags).info.run_id
         limit = 6000  # characters of a value, of MLflow's database
-        params = [Param(key, str(value)[:limit]) for key, value in part.settings.items()]
+        params = [entities.Param(key, str(value)[:limit]) for key, value in part.settings.items()]
         for start in range(0, len(params), 100):  # as many as one request may carry
             self._client.log_batch(self._id, params=params[start : start + 100])
 
@@ -387,9 +386,7 @@ class _MLflow:
 
 class _Trackio:
     def __init__(self, part: _Part) -> None:
-        import trackio
-
-        self._run: Any = trackio.init(
+        self._run: Any = import_module("trackio").init(
             project=os.environ.get("TRACKIO_PROJECT", PROJECT),
             group=part.group,
             # By its name it goes on, so the name is to be no other run's.

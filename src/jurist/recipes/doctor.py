@@ -38,10 +38,16 @@ NEEDED_BY_A_FLAG = {"ray": "--ray", "vllm": "--engine vllm"}
 """Extras that one flag needs and nothing else. That one is missing is no fault of a machine."""
 
 
-def extra_of(module: str) -> str | None:
-    """The extra that brings a module, or None if none does."""
-    package = module.partition(".")[0]
-    return next((extra for extra, brought in EXTRAS.items() if package in brought), None)
+def install_advice(error: BaseException | None) -> str | None:
+    """What to install, if an error or what caused it is that a package of an extra is missing."""
+    while error is not None:
+        if isinstance(error, ModuleNotFoundError):
+            package = (error.name or "").partition(".")[0]
+            for extra, brought in EXTRAS.items():
+                if package in brought:
+                    return f"{package} is not installed: pip install 'jurist[{extra}]'"
+        error = error.__cause__
+    return None
 
 
 LEAST_FREE_BYTES = 2 * 2**30

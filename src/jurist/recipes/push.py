@@ -13,7 +13,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import tyro
 from rich.console import Console
@@ -170,7 +170,8 @@ def _asking(endpoint: str, repo: str, token: str) -> Generator[None]:
     from huggingface_hub.errors import HfHubHTTPError
 
     # Of httpx, or of what the hub's library has instead of it.
-    unreachable = next(kind for kind in HfHubHTTPError.__mro__ if kind.__name__ == "HTTPError")
+    bases = cast(tuple[type[Exception], ...], HfHubHTTPError.__mro__)
+    unreachable = next(kind for kind in bases if kind.__name__ == "HTTPError")
     advice = {
         400: "the hub holds the request to be wrong",
         401: f"the hub does not know the token; make one that may write at {endpoint}/settings/"
