@@ -13,7 +13,7 @@ from jurist.training.card import MARK, front_matter, is_hub_id
 
 def test_the_hub_reads_the_evaluation_off_the_card(trained):
     card = ModelCard.load(trained / "checkpoint" / "README.md").data
-    assert card.library_name == "transformers"
+    assert card.to_dict()["library_name"] == "transformers"
     assert card.pipeline_tag == "text-classification"
     assert {"jurist", "reward-model", "bradley-terry"} <= set(card.tags)
     assert card.base_model is None, "a folder of this machine is nobody's base model"

@@ -51,7 +51,7 @@ def test_the_hub_gets_the_bytes_of_the_checkpoint_and_a_card_that_names_it(push,
     text = repo.files["README.md"].decode()
     assert 'from_pretrained("me/judge")' in text
     assert "OWNER/NAME" not in text
-    assert ModelCard(text).data.library_name == "transformers"
+    assert ModelCard(text).data.to_dict()["library_name"] == "transformers"
     assert hub.asked.count("POST /me/judge.git/info/lfs/objects/batch") == 1
 
 
