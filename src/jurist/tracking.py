@@ -191,8 +191,7 @@ class _Mirror:
         if self.tracker is not None:
             with self._guarded():
                 self.tracker.close()
-                if not self.failed:
-                    self._note(replace(self.noted, closed=True))
+                self._note(replace(self.noted, closed=True))
 
     def _note(self, noted: "_Noted") -> None:
         self.noted = noted

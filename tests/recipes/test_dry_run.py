@@ -107,6 +107,12 @@ def test_a_judge_is_rehearsed_and_a_server_is_not_asked(rehearse, world, command
     assert "votes" in done.stdout
 
 
+def test_a_reward_model_is_not_loaded(rehearse, trained, world):
+    done = rehearse("judge", "--model", trained, "--pairs", world / "test.jsonl", "--output", "out")
+    assert done.returncode == 0, done.stderr
+    assert f"{trained / 'checkpoint'}: a checkpoint" in done.stdout
+
+
 @pytest.mark.parametrize("command", ["quickstart", "paper"])
 def test_what_makes_its_own_data_is_rehearsed(rehearse, command):
     done = rehearse(command)
