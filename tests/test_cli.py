@@ -18,7 +18,7 @@ from jurist import cli
 from jurist.data import write_preferences
 from jurist.errors import ConfigError, DataError, EngineError, StoreError, TrainingError
 from jurist.types import Preference, user
-from jurist.worlds import preferences
+from jurist.worlds import BASE, preferences
 
 HEAVY = ("torch", "transformers", "accelerate", "peft", "safetensors", "datasets", "pyarrow")
 
@@ -284,3 +284,111 @@ def test_a_server_that_hangs_up_in_the_middle_of_a_request_does_not_end_the_run_
         )
     assert done.returncode == 4, done.stderr
     assert done.stderr.splitlines()[-1].startswith("jurist: ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("docter",), "did you mean doctor?"),
+        (("star-dpo", "--modle", "m"), "star-dpo has no --modle; did you mean --model?"),
+        (("star-dpo", "--lerning-rate=1"), "did you mean --learning-rate?"),
+        (("evaluate", "--max_tokns", "1"), "did you mean --max-tokens"),
+        (("star-dpo", "--dryrun"), "did you mean --dry-run"),
+    ],
+)
+def test_a_mistyped_command_or_flag_is_told_with_what_is_near(said_by, arguments, words):
+    code, _, err = said_by(*arguments)
+    assert code == 2
+    assert words in " ".join(err.split())
+
+
+def test_flags_that_are_right_are_not_taken_for_mistyped(said_by):
+    _, _, err = said_by("star-dpo", "--model", "m", "--no-bf16", "--batch_size", "x")
+    assert "did you mean" not in err
+
+
+HIDDEN = """
+import sys
+package = sys.argv.pop(1)
+class Hidden:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == package:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Hidden())
+from jurist.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("package", "extra", "arguments"),
+    [
+        ("torch", "train", ("genrm", "--model", BASE, "--train", "p.jsonl", "--test", "t.jsonl")),
+        ("transformers", "train", ("evaluate", "--model", BASE, "--test", "t.jsonl")),
+        (
+            "accelerate",
+            "train",
+            ("genrm", "--model", BASE, "--train", "p.jsonl", "--test", "t.jsonl"),
+        ),
+        ("safetensors", "train", ("evaluate", "--model", BASE, "--test", "t.jsonl")),
+        ("pyarrow", "parquet", ("evaluate", "--model", BASE, "--test", "t.parquet")),
+        ("datasets", "datasets", ("evaluate", "--model", BASE, "--test", "owner/name")),
+        ("ray", "ray", ("evaluate", "--model", BASE, "--test", "t.jsonl", "--ray")),
+        ("vllm", "vllm", ("evaluate", "--model", BASE, "--test", "t.jsonl", "--engine", "vllm")),
+    ],
+)
+def test_what_is_not_installed_is_told_with_the_command(tmp_path, package, extra, arguments):
+    for name, split, num in (("p", "train", 4), ("t", "test", 2)):
+        pairs = preferences("in_distribution", split, num=num, seed=0)
+        write_preferences(tmp_path / f"{name}.jsonl", pairs)
+    (tmp_path / "t.parquet").write_bytes(b"PAR1")
+    done = subprocess.run(
+        [sys.executable, "-c", HIDDEN, package, *map(str, arguments), "--output", "run"],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        cwd=tmp_path,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"},
+    )
+    assert done.returncode in (2, 3), done.stderr
+    assert "Traceback" not in done.stderr
+    assert f"pip install 'jurist[{extra}]'" in " ".join(done.stderr.split())
+
+
+def test_bash_completes_commands_flags_and_choices(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "jurist", "completion", "bash"], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    (tmp_path / "jurist.bash").write_text(done.stdout)
+    asks = """
+    source "$1"
+    shift
+    complete -p jurist >/dev/null || exit 1
+    function=$(complete -p jurist | sed 's/.*-F \\([^ ]*\\).*/\\1/')
+    COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMP_LINE="$*"; COMP_POINT=${#COMP_LINE}
+    "$function" && printf '%s\\n' "${COMPREPLY[@]}"
+    """
+
+    def completed(*typed: str) -> set[str]:
+        said = subprocess.run(
+            ["bash", "-c", asks, "bash", tmp_path / "jurist.bash", "jurist", *typed],
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert said.returncode == 0, said.stderr
+        return set(said.stdout.split())
+
+    assert completed("star-") == {"star-sft", "star-dpo", "star-rationalizer"}
+    assert "--dry-run" in completed("genrm", "--dry")
+    assert completed("evaluate", "--engine", "v") == {"vllm"}
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_other_shells_get_a_script_that_names_every_command(shell):
+    done = subprocess.run(
+        [sys.executable, "-m", "jurist", "completion", shell], capture_output=True, text=True
+    )
+    assert done.returncode == 0
+    assert all(name in done.stdout for name in cli.COMMANDS)

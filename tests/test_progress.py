@@ -27,3 +27,12 @@ def test_a_terminal_gets_a_bar_and_bars_may_be_nested(capsys, monkeypatch):
     shown = capsys.readouterr().err
     assert re.search(r"rounds.*2/2", shown)
     assert module._bars is None
+
+
+def test_a_terminal_that_cannot_go_back_gets_lines(capsys, monkeypatch):
+    monkeypatch.setattr(module.sys.stderr, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(module, "PLAIN_INTERVAL_SECONDS", 0.0)
+    monkeypatch.setenv("TERM", "dumb")
+    with progress("judging", 2, "pairs") as advance:
+        advance(2)
+    assert capsys.readouterr().err.startswith("judging: 2/2 pairs")

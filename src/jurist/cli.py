@@ -4,20 +4,25 @@ import logging
 import os
 import signal
 import sys
+from importlib import import_module
 from types import FrameType
+from typing import Any
 
 import tyro
 from rich.console import Console
 from rich.logging import RichHandler
 
-from jurist.errors import JuristError
+from jurist.errors import ConfigError, JuristError
 from jurist.recipes.bradley_terry import run_bradley_terry
 from jurist.recipes.cloud import run_cloud
 from jurist.recipes.compare import run_compare
+from jurist.recipes.completion import run_completion
 from jurist.recipes.con_j import run_con_j
 from jurist.recipes.critic_rm import run_critic_rm
-from jurist.recipes.doctor import run_doctor
+from jurist.recipes.doctor import install_advice, run_doctor
+from jurist.recipes.dry_run import with_dry_run
 from jurist.recipes.evaluate import run_evaluate
+from jurist.recipes.export import run_export
 from jurist.recipes.faithfulness import run_faithfulness
 from jurist.recipes.generative_verifier import run_generative_verifier
 from jurist.recipes.genrm import run_genrm
@@ -26,8 +31,10 @@ from jurist.recipes.jury import run_jury
 from jurist.recipes.label import run_label
 from jurist.recipes.launch import help_main_process, is_helper, leading
 from jurist.recipes.listwise import run_listwise
+from jurist.recipes.near_misses import near_misses
 from jurist.recipes.pair_rm import run_pair_rm
 from jurist.recipes.paper import run_paper
+from jurist.recipes.push import run_push
 from jurist.recipes.quickstart import run_quickstart
 from jurist.recipes.rerun import run_rerun
 from jurist.recipes.scpo import run_scpo
@@ -69,7 +76,10 @@ COMMANDS = {
     "suites": run_suites,
     "faithfulness": run_faithfulness,
     "rerun": run_rerun,
+    "push": run_push,
+    "export": run_export,
     "doctor": run_doctor,
+    "completion": run_completion,
 }
 
 
@@ -104,15 +114,16 @@ def main() -> None:
             help_main_process()
             return
         with leading():
-            status = tyro.extras.subcommand_cli_from_dict(
-                COMMANDS,
-                prog="jurist",
-                description="Generative reward models that people can train, trust and serve.",
-                config=(tyro.conf.OmitArgPrefixes,),
-            )
+            status = _run(sys.argv[1:])
     except JuristError as error:
         print(f"jurist: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except ModuleNotFoundError as error:
+        advice = install_advice(error)
+        if advice is None:
+            raise
+        print(f"jurist: {advice}", file=sys.stderr)
+        sys.exit(ConfigError.exit_code)
     except BrokenPipeError:
         # `jurist ... | head` is no error. Left to the system, SIGPIPE would also end the process,
         # without a word, when a server hangs up in the middle of a request.
@@ -123,6 +134,29 @@ def main() -> None:
         print(f"jurist: {how}; run the same command to go on", file=sys.stderr)
         sys.exit(143 if terminated else 130)
     sys.exit(status or 0)
+
+
+def _run(arguments: list[str]) -> int | None:
+    # Rich goes by these by itself; tyro, which writes help and usage, by a setting and a global.
+    if os.environ.get("NO_COLOR"):
+        tyro._experimental_options["ansi_codes"] = False  # pyright: ignore[reportPrivateUsage]
+    elif os.environ.get("FORCE_COLOR"):
+        formatting: Any = import_module("tyro._fmtlib")
+        formatting._FORCE_ANSI = True
+    commands = {name: with_dry_run(run) for name, run in COMMANDS.items()}
+    try:
+        return tyro.extras.subcommand_cli_from_dict(
+            commands,
+            prog="jurist",
+            description="Generative reward models that people can train, trust and serve.",
+            config=(tyro.conf.OmitArgPrefixes,),
+        )
+    except SystemExit as error:
+        # Commands return; it is the reading of the flags that exits.
+        if error.code == ConfigError.exit_code:
+            for sentence in near_misses(arguments, commands):
+                print(f"jurist: {sentence}", file=sys.stderr)
+        raise
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Progress of long work on standard error: a bar with rate and time left, or plain lines."""
 
+import os
 import sys
 import time
 from collections.abc import Callable, Generator
@@ -19,6 +20,9 @@ from rich.text import Text
 
 PLAIN_INTERVAL_SECONDS = 15.0
 """How often a log that is not a terminal gets a line."""
+
+_DUMB = ("dumb", "unknown")
+"""Terminals that cannot go back to the start of a line, by their name in TERM."""
 
 
 class _RateColumn(ProgressColumn):
@@ -51,7 +55,7 @@ def progress(description: str, total: int, unit: str) -> Generator[Callable[[int
     """
     if _silent:
         yield lambda count: None
-    elif sys.stderr.isatty():
+    elif sys.stderr.isatty() and os.environ.get("TERM") not in _DUMB:
         yield from _bar(description, total, unit)
     else:
         yield from _lines(description, total, unit)

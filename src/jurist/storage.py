@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from jurist.errors import ConfigError, StoreError
+from jurist.rehearsal import begin_work
 
 
 @contextmanager
@@ -29,6 +30,7 @@ def make_directory(path: Path) -> Path:
     Raises:
         StoreError: If it cannot be created.
     """
+    begin_work()
     with storing(path):
         path.mkdir(parents=True, exist_ok=True)
     return path
@@ -43,7 +45,7 @@ def replacing(path: Path) -> Generator[BinaryIO]:
     Raises:
         StoreError: If it cannot be written. An older file of that name is then still whole.
     """
-    make_directory(path.parent)
+    make_directory(path.parent)  # where a dry run ends
     temporary = path.parent / f".{path.name}.{os.getpid()}.tmp"
     with storing(path):
         try:

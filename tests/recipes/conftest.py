@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from jurist.data import write_preferences
-from jurist.worlds import preferences
+from jurist.worlds import BASE, preferences
 
 
 @pytest.fixture
@@ -54,3 +54,25 @@ def write_rows(tmp_path):
         return path
 
     return write
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory):
+    """A Bradley-Terry run on a few pairs of the world that ships: read it, write nothing in it."""
+    folder = tmp_path_factory.mktemp("trained")
+    for name, num in (("train", 12), ("test", 4)):
+        pairs = preferences("in_distribution", name, num=num, seed=0)
+        write_preferences(folder / f"{name}.jsonl", pairs)
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "jurist", "bradley-terry", "--model", BASE),
+            *("--train", folder / "train.jsonl", "--test", folder / "test.jsonl"),
+            *("--output", folder / "run", "--batch-size", "8"),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=280,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"},
+    )
+    assert done.returncode == 0, done.stderr
+    return folder / "run"

@@ -55,7 +55,5 @@ def test_references_that_are_kept_are_read_and_a_bad_line_is_said_by_its_number(
     path = tmp_path / "against.jsonl"
     rows = [{"prompt": "Q", "reference": "two"}, {"prompt": "Q", "reference": "three"}]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    judge = JudgeConfig(model=str(BASE), voting=VotingConfig(votes=1, max_tokens=64))
-    said = "line 2: expected one reference for each prompt"
-    with LoadedJudge(judge) as loaded, pytest.raises(DataError, match=said):
-        service_of(ServeConfig(judge=judge, against=str(path)), loaded)
+    with pytest.raises(DataError, match="line 2: expected one reference for each prompt"):
+        run_serve(ServeConfig(judge=JUDGE, against=str(path), port=0))

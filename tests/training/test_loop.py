@@ -30,6 +30,7 @@ def run(tiny, tokenizer, supervised_rows, tmp_path):
         seed: int = 0,
         pad_id: int = 0,
         model=None,
+        told=lambda step, values: None,
     ) -> dict[str, torch.Tensor]:
         model = model or AutoModelForCausalLM.from_pretrained(tiny)
         train(
@@ -42,6 +43,7 @@ def run(tiny, tokenizer, supervised_rows, tmp_path):
             inputs={"seed": seed},
             pad_id=pad_id,
             accelerator=make_accelerator(),
+            told=told,
         )
         return {name: value.detach().clone() for name, value in model.named_parameters()}
 

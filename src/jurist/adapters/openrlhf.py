@@ -26,7 +26,7 @@ def openrlhf_reward_func(
     Args:
         reward: By a score, against a reference, or by a server that gathers cohorts.
         labels: What the data set's labels are: nothing to this reward, or reference responses.
-        end_texts: Taken off the end of a response, such as <|im_end|>: OpenRLHF decodes special
+        end_texts: Taken off the end of a response, such as `<|im_end|>`: OpenRLHF decodes special
             tokens too.
 
     Returns:

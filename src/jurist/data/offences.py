@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from jurist.data.lines import Row
 from jurist.errors import DataError
+from jurist.rehearsal import rehearsal
 from jurist.storage import write_bytes
 
 _NUM_SHOWN = 5
@@ -64,6 +65,8 @@ class Offences:
             DataError: If there are any and nobody said where to set them aside.
             StoreError: If they cannot be written.
         """
+        if self.rejects is not None and rehearsal() is not None:
+            return
         if self.rejects is not None:
             write_bytes(self.rejects, b"".join(offence.line() for offence in self._kept))
         elif self.num:

@@ -58,4 +58,6 @@ def bradley_terry(config: BradleyTerryConfig) -> "Results":
                 card={"method": "bradley-terry", "kind": "scalar"},
             )
         judge = JudgeConfig(model=str(run / "checkpoint"))
-        return finish(run, "Bradley-Terry", judge, sets, seed=config.seed)
+        return finish(
+            run, "Bradley-Terry", judge, sets, seed=config.seed, track=config.training.track
+        )

@@ -106,4 +106,4 @@ def cloud(config: CLoudConfig) -> "Results":
                 card={"method": "cloud", "kind": "critic", "format": name},
             )
         judge = critic_of(run, config.star, voting=config.voting, training=config.training)
-        return finish(run, "CLoud", judge, sets, seed=config.seed)
+        return finish(run, "CLoud", judge, sets, seed=config.seed, track=config.training.track)

@@ -136,4 +136,4 @@ def con_j(config: ConJConfig) -> "Results":
             bf16=config.training.bf16,
             processes=config.star.processes,
         )
-        return finish(run, "Con-J", judge, sets, seed=config.seed)
+        return finish(run, "Con-J", judge, sets, seed=config.seed, track=config.training.track)

@@ -86,4 +86,4 @@ def critic_rm(config: CriticRMConfig) -> "Results":
                 card={"method": "critic-rm", "kind": "critic", "format": name},
             )
         judge = critic_of(run, config.star, voting=config.voting, training=config.training)
-        return finish(run, "Critic-RM", judge, sets, seed=config.seed)
+        return finish(run, "Critic-RM", judge, sets, seed=config.seed, track=config.training.track)

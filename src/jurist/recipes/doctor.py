@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 from rich.console import Console
 from rich.table import Table
@@ -16,6 +17,7 @@ from rich.text import Text
 
 import jurist
 from jurist.recipes.run import PACKAGES, installed_version
+from jurist.tracking import TrackerName
 from jurist.worlds import BASE
 
 SQLITE_SOUND = (3, 51, 3)
@@ -28,11 +30,25 @@ EXTRAS = {
     "datasets": ("datasets",),
     "report": ("matplotlib",),
     "gguf": ("gguf",),
+    "serve": ("fastapi", "uvicorn", "httptools", "uvloop", "prometheus_client"),
     "ray": ("ray",),
     "vllm": ("vllm",),
 }
 NEEDED_BY_A_FLAG = {"ray": "--ray", "vllm": "--engine vllm"}
 """Extras that one flag needs and nothing else. That one is missing is no fault of a machine."""
+
+
+def install_advice(error: BaseException | None) -> str | None:
+    """What to install, if an error or what caused it is that a package of an extra is missing."""
+    while error is not None:
+        if isinstance(error, ModuleNotFoundError):
+            package = (error.name or "").partition(".")[0]
+            for extra, brought in EXTRAS.items():
+                if package in brought:
+                    return f"{package} is not installed: pip install 'jurist[{extra}]'"
+        error = error.__cause__
+    return None
+
 
 LEAST_FREE_BYTES = 2 * 2**30
 
@@ -72,6 +88,7 @@ def examine() -> Iterator[Finding]:
         if missing and extra in NEEDED_BY_A_FLAG:
             found, command = f"{found}; for {NEEDED_BY_A_FLAG[extra]}: {command}", ""
         yield Finding(what=f"extra [{extra}]", found=found, advice=command)
+    yield _trackers()
     versions = {name: installed_version(name) for name in PACKAGES}
     yield Finding(
         what="versions",
@@ -85,6 +102,13 @@ def examine() -> Iterator[Finding]:
     )
     yield _accelerator()
     yield _base_model()
+
+
+def _trackers() -> Finding:
+    """Which experiment trackers are installed. That one is missing is no fault of a machine."""
+    there = [name for name in get_args(TrackerName) if importlib.util.find_spec(name) is not None]
+    found = ", ".join(there) or "none; pip install tensorboard, wandb, mlflow or trackio"
+    return Finding(what="trackers for --track", found=found)
 
 
 def _sqlite() -> Finding:

@@ -15,8 +15,9 @@ from jurist.progress import progress
 from jurist.recipes.judge_config import JudgeConfig, check_failure_rate
 from jurist.recipes.open_judge import OpenJudge, open_judge
 from jurist.recipes.readings import Readings, read_readings, write_readings
-from jurist.recipes.run import open_run, seconds_spent, stopwatch
+from jurist.recipes.run import open_run, read_run_config, seconds_spent, stopwatch
 from jurist.recipes.sets import DataConfig, Sets, read_set, read_tests
+from jurist.tracking import TrackerName, tracking
 from jurist.types import Judgement, Preference
 
 if TYPE_CHECKING:
@@ -75,6 +76,9 @@ class EvaluateConfig:
     explorer_megabytes: int = EXPLORER_MEGABYTES
     """Most text that the explorer of report.html carries, in millions of bytes before compression.
     Of a larger run it carries pairs drawn at random, and says how many are left out."""
+
+    track: tuple[TrackerName, ...] = ()
+    """Experiment trackers that get the numbers as well (docs/tracking.md)."""
 
     seed: int = 0
 
@@ -156,6 +160,7 @@ def evaluate(config: EvaluateConfig) -> "Results":
             baseline=config.baseline,
             reference_language=config.reference_language,
             explorer_megabytes=config.explorer_megabytes,
+            track=config.track,
         )
 
 
@@ -180,8 +185,9 @@ def finish(
     baseline: Path | None = None,
     reference_language: str = "",
     explorer_megabytes: int = EXPLORER_MEGABYTES,
+    track: tuple[TrackerName, ...] = (),
 ) -> "Results":
-    """Judge every test set, and write `results.json` and the report.
+    """Judge every test set, and write `results.json`, the report and the model card.
 
     Args:
         run: Directory of the run. What was judged before is read back, not judged again.
@@ -193,7 +199,9 @@ def finish(
         baseline: Another run's directory to compare with pair by pair.
         reference_language: Language that drops are from, where a set has it; else English.
         explorer_megabytes: Most text that the explorer of the page carries, in millions of bytes.
+        track: Experiment trackers that get the numbers as well.
     """
+    from jurist.recipes.cards import write_model_card
     from jurist.recipes.reporting import gathered, publish
 
     # First, since it may be refused, and judging is dear.
@@ -215,7 +223,30 @@ def finish(
         readings={method: readings, **baselines},
         explorer_megabytes=explorer_megabytes,
     )
+    if trained:
+        write_model_card(run, Path(judge.model), results)
+    settings = read_run_config(run / "config.json")["config"]
+    with tracking(track, run=run, part="evaluation", settings=settings) as told:
+        told(1, tracked_numbers(results))
     return results
+
+
+def tracked_numbers(results: "Results") -> dict[str, float]:
+    """What experiment trackers are told of an evaluation: numbers by slash names."""
+    found: dict[str, float] = {}
+    for row in results.rows:
+        agreement = row.agreement
+        numbers = {
+            "accuracy": agreement.accuracy.value,
+            "accuracy_low": agreement.accuracy.low,
+            "accuracy_high": agreement.accuracy.high,
+            "failure_rate": agreement.failure_rate,
+            "num_pairs": float(agreement.num_pairs),
+        }
+        if agreement.flips is not None:
+            numbers["flip_rate"] = agreement.flips.value
+        found |= {f"eval/{row.split}/{name}": value for name, value in numbers.items()}
+    return found
 
 
 def read_tests_with(

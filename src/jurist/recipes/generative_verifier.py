@@ -97,7 +97,9 @@ def generative_verifier(config: GenerativeVerifierConfig) -> "Results":
             bf16=config.training.bf16,
             processes=config.star.processes,
         )
-        return finish(run, "Generative verifier", judge, sets, seed=config.seed)
+        return finish(
+            run, "Generative verifier", judge, sets, seed=config.seed, track=config.training.track
+        )
 
 
 def _verdicts(

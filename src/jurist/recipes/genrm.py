@@ -69,4 +69,4 @@ def genrm(config: GenRMConfig) -> "Results":
                 card={"method": "genrm", "kind": "direct", "format": form},
             )
         judge = JudgeConfig(model=str(run / "checkpoint"))
-        return finish(run, "GenRM", judge, sets, seed=config.seed)
+        return finish(run, "GenRM", judge, sets, seed=config.seed, track=config.training.track)

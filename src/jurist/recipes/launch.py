@@ -17,6 +17,7 @@ from datetime import timedelta
 from typing import Any, ParamSpec
 
 from jurist.errors import JuristError
+from jurist.rehearsal import begin_work
 
 P = ParamSpec("P")
 
@@ -79,6 +80,7 @@ def leading() -> Generator[None]:
 
 def in_all_processes(function: Callable[P, None], /, *args: P.args, **kwargs: P.kwargs) -> None:
     """Call a training function in the main process and in its helpers, with the same arguments."""
+    begin_work()
     if _helpers is not None:
         _helpers.tell((function, args, kwargs))
         _helpers.training = True

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from jurist.engines.base import Engine
 from jurist.engines.cached import CHUNK_SIZE
 from jurist.errors import ConfigError
+from jurist.rehearsal import begin_work
 
 if TYPE_CHECKING:
     from jurist.engines.transformers import TransformersEngine
@@ -54,6 +55,7 @@ def open_engine(
         ConfigError: If there is no such model, or Ray or vLLM is wanted and not there.
         EngineError: If a process died before it was ready.
     """
+    begin_work()
     load = partial(_engine(name).load, model, dtype="bfloat16" if bf16 else "float32")
     if processes.ray:
         from jurist.engines.ray import open_actors

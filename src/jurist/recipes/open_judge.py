@@ -40,6 +40,7 @@ from jurist.recipes.checkpoints import checkpoint_folder, format_name, pointwise
 from jurist.recipes.guidelines import read_principles, read_prometheus
 from jurist.recipes.judge_config import JudgeConfig
 from jurist.recipes.open_engine import open_engine
+from jurist.rehearsal import begin_work
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,6 +87,7 @@ def open_judge(config: JudgeConfig, *, seed: int, store: Path) -> Generator[Open
     Raises:
         ConfigError: If there is no such model, or it cannot be asked as the config says.
     """
+    begin_work()
     if config.base_url:
         with Cached(_served(config), store) as cached:
             yield _generative(cached, _served_card(config), config, seed=seed)
@@ -141,6 +143,7 @@ def open_writer(config: JudgeConfig, *, store: Path) -> Generator[Engine]:
         )
     if config.api == "systemone":
         raise ConfigError("--api systemone tells decisions and writes nothing; leave it")
+    begin_work()
     if config.base_url:
         with Cached(_served(config), store) as cached:
             yield cached

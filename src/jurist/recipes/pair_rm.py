@@ -69,4 +69,4 @@ def pair_rm(config: PairRMConfig) -> "Results":
                 card={"method": "pair-rm", "kind": "comparer", "format": form},
             )
         judge = JudgeConfig(model=str(run / "checkpoint"))
-        return finish(run, "PairRM", judge, sets, seed=config.seed)
+        return finish(run, "PairRM", judge, sets, seed=config.seed, track=config.training.track)

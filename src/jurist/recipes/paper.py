@@ -30,6 +30,7 @@ from jurist.recipes.paper_plan import (
 from jurist.recipes.paper_world import WorldSize, make_author, write_world
 from jurist.recipes.run import open_run
 from jurist.recipes.sets import DataConfig, read_sets
+from jurist.rehearsal import begin_work
 from jurist.worlds import BASE
 
 if TYPE_CHECKING:
@@ -163,6 +164,7 @@ def paper(config: PaperConfig) -> "PaperResults":
 def _authors(config: PaperConfig) -> dict[str, str]:
     """Checkpoints of those who write rationales in a judge's stead, by what they are."""
     if config.scale == "tiny":
+        begin_work()
         folder = config.output / "authors"
         return {
             "explainer": make_author("explainer", folder / "explainer"),

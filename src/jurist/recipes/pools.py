@@ -16,6 +16,7 @@ from jurist.recipes.judge_config import JudgeConfig
 from jurist.recipes.open_judge import OpenJudge, open_judge
 from jurist.recipes.readings import Readings, read_readings
 from jurist.recipes.sets import named_source
+from jurist.rehearsal import note_set
 from jurist.types import Comparison, Preference
 
 if TYPE_CHECKING:
@@ -114,6 +115,7 @@ def read_pool_sets(
             if pool.id in kept
         ]
         num_candidates = sum(len(pool.candidates) for pool in sets[name])
+        note_set(name, f"{len(kept):,} pools, {num_candidates:,} candidates; {path}")
         logger.info(
             "%s: %s of %s pools, %s candidates",
             name,

@@ -24,7 +24,9 @@ from typing import Any, Protocol, TypeVar, cast
 
 import jurist
 from jurist.errors import ConfigError, StoreError
+from jurist.rehearsal import begin_work, rehearsal
 from jurist.storage import locked, make_directory, write_json
+from jurist.tracking import TrackerName, refuse_unready
 
 logger = logging.getLogger(__name__)
 
@@ -71,13 +73,19 @@ def open_run(recipe: str, config: RecipeConfig) -> Generator[Path]:
 
     Raises:
         ConfigError: If another process works in it, or it holds work of another run: the message
-            names the first setting that differs.
+            names the first setting that differs. If a tracker that is asked for is not ready.
         StoreError: If it cannot be written.
     """
+    asked = {"recipe": recipe, "config": to_json(config)}
+    refuse_unready(_asked_trackers(config))
+    if (dry := rehearsal()) is not None:
+        dry.recipe, dry.config = recipe, config
+        dry.output = _looked_at(config.output, asked)
+        yield config.output
+        return
     output = make_directory(config.output)
     with locked(output / "run.lock"):
         _sweep(output)
-        asked = {"recipe": recipe, "config": to_json(config)}
         path = output / "config.json"
         held = read_run_config(path) if path.exists() else None
         if held is not None and _holds_work(output):
@@ -87,6 +95,31 @@ def open_run(recipe: str, config: RecipeConfig) -> Generator[Path]:
             write_json(output / "environment.json", environment())
             write_json(path, asked)
         yield output
+
+
+def _looked_at(output: Path, asked: dict[str, Any]) -> str:
+    """What a directory holds, for a dry run; refused as it would be if it were worked in."""
+    if not output.exists():
+        above = next(folder for folder in output.absolute().parents if folder.exists())
+        if not above.is_dir() or not os.access(above, os.W_OK):
+            raise StoreError(f"{output}: cannot write: {above} is no folder to write in")
+        return f"{output}: new"
+    if not output.is_dir() or not os.access(output, os.W_OK):
+        raise StoreError(f"{output}: cannot write: no folder to write in")
+    path = output / "config.json"
+    held = read_run_config(path) if path.exists() else None
+    if held is not None and _holds_work(output):
+        _refuse_other(path, held, asked)
+    there = sorted(entry.name for entry in output.iterdir() if entry.name not in BEFORE_WORK)
+    if not there:
+        return f"{output}: there, no work in it yet"
+    done = "the run has ended" if "results.json" in there else "it would go on"
+    return f"{output}: {done if held else 'there'}; holds {', '.join(there)}"
+
+
+def _asked_trackers(config: object) -> tuple[TrackerName, ...]:
+    training = getattr(config, "training", None)
+    return getattr(config, "track", ()) or getattr(training, "track", ())
 
 
 def _sweep(output: Path) -> None:
@@ -171,7 +204,9 @@ def _name_and_path(source: str) -> tuple[str, str]:
 
 
 _UNKNOWN = "no such setting"
-_HOW = frozenset({"output", "max_concurrency", "workers", "ray", "jobs", "explorer_megabytes"})
+_HOW = frozenset(
+    {"output", "max_concurrency", "workers", "ray", "jobs", "explorer_megabytes", "track"}
+)
 """Settings of where and how fast, and of how much a page holds, which may change from one part of a
 run to the next: they do not change what comes out. The directory may have been moved."""
 
@@ -277,6 +312,7 @@ def stopwatch(run: Path, stage: str) -> Generator[None]:
     was done, and is merely found done, keeps the time it took. Times have a file of their own so
     that everything else in a run directory is the same in every run.
     """
+    begin_work()
     started = time.monotonic()
     yield
     seconds = round(time.monotonic() - started, 3)

@@ -116,4 +116,4 @@ def scpo(config: ScPOConfig) -> "Results":
             bf16=config.training.bf16,
             processes=config.star.processes,
         )
-        return finish(run, "ScPO", judge, sets, seed=config.seed)
+        return finish(run, "ScPO", judge, sets, seed=config.seed, track=config.training.track)

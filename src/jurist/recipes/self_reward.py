@@ -117,7 +117,9 @@ def self_reward(config: SelfRewardConfig) -> "Results":
             bf16=config.training.bf16,
             processes=config.star.processes,
         )
-        return finish(run, "Self-Rewarding", judge, sets, seed=config.seed)
+        return finish(
+            run, "Self-Rewarding", judge, sets, seed=config.seed, track=config.training.track
+        )
 
 
 def _format(config: SelfRewardConfig) -> AdditiveName:

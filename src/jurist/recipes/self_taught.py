@@ -125,7 +125,9 @@ def self_taught(config: SelfTaughtConfig) -> "Results":
             bf16=config.training.bf16,
             processes=config.star.processes,
         )
-        return finish(run, "Self-Taught", judge, sets, seed=config.seed)
+        return finish(
+            run, "Self-Taught", judge, sets, seed=config.seed, track=config.training.track
+        )
 
 
 def _synthetic(

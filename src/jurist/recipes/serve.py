@@ -7,6 +7,7 @@ import importlib.util
 import ipaddress
 import os
 import socket
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -18,6 +19,8 @@ from jurist.errors import ConfigError
 from jurist.recipes.guidelines import read_references
 from jurist.recipes.judge_config import JudgeConfig
 from jurist.recipes.loaded import LoadedJudge
+from jurist.rehearsal import begin_work
+from jurist.types import Conversation
 
 if TYPE_CHECKING:
     from jurist.serving import Service
@@ -63,7 +66,7 @@ class ServeConfig:
     """What stands right before a response in texts that hold a prompt too, as /classify gets."""
 
     end_texts: tuple[str, ...] = ()
-    """Taken off the end of responses, such as <|im_end|>: stacks that decode tokens leave them."""
+    """Taken off the end of responses, such as `<|im_end|>`: stacks that decode tokens leave them."""
 
     max_batch: int = 256
     """Comparisons in one call of the judge, at most."""
@@ -113,6 +116,8 @@ def run_serve(config: ServeConfig) -> int:
         raise ConfigError(
             f"serving needs {', '.join(missing)}, of an extra: pip install 'jurist[serve]'"
         )
+    against = read_references(config.against) if config.against else {}
+    begin_work()
     import uvicorn
 
     from jurist.serving import Texts, make_app
@@ -123,7 +128,7 @@ def run_serve(config: ServeConfig) -> int:
         LoadedJudge(config.judge, seed=config.seed, store=config.store) as judge,
     ):
         app = make_app(
-            service_of(config, judge),
+            service_of(config, judge, against=against),
             texts=texts,
             labels=config.labels,
             key=key,
@@ -144,7 +149,9 @@ def run_serve(config: ServeConfig) -> int:
     return 0
 
 
-def service_of(config: ServeConfig, judge: LoadedJudge) -> "Service":
+def service_of(
+    config: ServeConfig, judge: LoadedJudge, *, against: Mapping[Conversation, str] | None = None
+) -> "Service":
     """The judge as a server asks it."""
     from jurist.serving import About, Rules, Service
 
@@ -166,7 +173,7 @@ def service_of(config: ServeConfig, judge: LoadedJudge) -> "Service":
         ),
         executor=judge.thread,
         scorer=opened.scorer,
-        references=read_references(config.against) if config.against else None,
+        references=against,
         rules=Rules(
             window_seconds=config.window_seconds,
             cohort_size=config.cohort_size,

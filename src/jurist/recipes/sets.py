@@ -1,11 +1,13 @@
 """The preferences a recipe trains on and is tested on, and that no prompt is in both."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from jurist.data import read_preferences, refuse_overlap, split_tenth
 from jurist.errors import ConfigError
+from jurist.rehearsal import note_set
 from jurist.types import Preference
 
 logger = logging.getLogger(__name__)
@@ -75,6 +77,8 @@ def read_sets(config: DataConfig, *, output: Path) -> Sets:
     else:
         splits = split_tenth(train, validation=0.0, seed=0)
         train, tests = splits.train, {"held_out": splits.test}
+        note_set("train", f"{_counted(train)}; {config.train}")
+        note_set("held_out", f"{_counted(splits.test)}; {config.train}")
     sets = Sets(train=train, tests=tests)
     sets.refuse_overlap(allow=config.allow_overlap)
     return sets
@@ -113,4 +117,10 @@ def read_set(
     logger.info("%s: %s", name, found)
     if found.num_rejected:
         logger.warning("%s: %d bad rows set aside in %s", source, found.num_rejected, rejects)
+    note_set(name, f"{_counted(found.preferences)}; {source}")
     return found.preferences
+
+
+def _counted(preferences: Sequence[Preference]) -> str:
+    groups = len({preference.group for preference in preferences})
+    return f"{len(preferences):,} pairs in {groups:,} groups"

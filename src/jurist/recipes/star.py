@@ -26,6 +26,7 @@ from jurist.rationales import (
 )
 from jurist.recipes.open_engine import ProcessesConfig, open_engine
 from jurist.recipes.run import stopwatch
+from jurist.rehearsal import begin_work
 from jurist.storage import write_json
 from jurist.types import Preference, Sampling
 
@@ -177,6 +178,7 @@ def open_author(
 
 @contextmanager
 def _served(config: AuthorConfig) -> Generator[Engine]:
+    begin_work()
     from jurist.engines.openai import OpenAIEngine
 
     yield OpenAIEngine(config.author_url, config.author, max_concurrency=config.max_concurrency)

@@ -104,4 +104,11 @@ def star_dpo(config: StarDPOConfig) -> "Results":
             bf16=config.training.bf16,
             processes=config.star.processes,
         )
-        return finish(run, f"STaR-{config.loss.loss.upper()}", judge, sets, seed=config.seed)
+        return finish(
+            run,
+            f"STaR-{config.loss.loss.upper()}",
+            judge,
+            sets,
+            seed=config.seed,
+            track=config.training.track,
+        )

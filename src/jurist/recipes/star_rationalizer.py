@@ -124,4 +124,4 @@ def star_rationalizer(config: StarRationalizerConfig) -> "Results":
         )
         names = {"sft": "", "pairs": f" ({config.loss.loss.upper()})"}
         name = f"STaR-Rationalizer{names[config.objective]}"
-        return finish(run, name, judge, sets, seed=config.seed)
+        return finish(run, name, judge, sets, seed=config.seed, track=config.training.track)

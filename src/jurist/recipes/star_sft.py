@@ -87,4 +87,4 @@ def star_sft(config: StarSFTConfig) -> "Results":
             bf16=config.training.bf16,
             processes=config.star.processes,
         )
-        return finish(run, "STaR-SFT", judge, sets, seed=config.seed)
+        return finish(run, "STaR-SFT", judge, sets, seed=config.seed, track=config.training.track)

@@ -58,17 +58,22 @@ class Guard:
             return message
 
         try:
-            headers: Mapping[bytes, bytes] = dict(scope["headers"])
-            if self.key and path not in OPEN and not self._may(headers):
-                await _refuse(counted, 401, "unauthorized", "expected a bearer token, the API key")
-            elif _length(headers) > self.max_body_bytes:
-                await self._too_long(counted)
-            else:
+            if not await self._refused(path, dict(scope["headers"]), counted):
                 await self.app(scope, bounded, answered)
                 if read > self.max_body_bytes:
                     await self._too_long(counted)
         finally:
             self.metrics.request(path, status, time.perf_counter() - started)
+
+    async def _refused(self, path: str, headers: Mapping[bytes, bytes], send: Send) -> bool:
+        """Whether a request was refused by its head."""
+        if self.key and path not in OPEN and not self._may(headers):
+            await _refuse(send, 401, "unauthorized", "expected a bearer token, the API key")
+            return True
+        if _length(headers) > self.max_body_bytes:
+            await self._too_long(send)
+            return True
+        return False
 
     def _may(self, headers: Mapping[bytes, bytes]) -> bool:
         given = headers.get(b"authorization", b"")

@@ -11,11 +11,11 @@ class Texts:
     """How texts that hold a prompt and a response are to be taken apart."""
 
     end_texts: tuple[str, ...] = ()
-    """Taken off the end of a response, such as <|im_end|>: stacks that decode tokens leave them."""
+    """Taken off the end of a response, such as `<|im_end|>`: stacks that decode tokens leave them."""
 
     response_starts: str = ""
     """What stands right before a response where prompt and response are one text, such as
-    "<|im_start|>assistant\\n". Its last place counts."""
+    `<|im_start|>assistant`. Its last place counts."""
 
     def response_of(self, query: str, prompt: str) -> str:
         """The response of a text that begins with its prompt.

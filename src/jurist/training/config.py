@@ -1,10 +1,11 @@
 """The settings of training. Imports nothing heavy: the command line reads its flags off this."""
 
 import math
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 from jurist.errors import ConfigError
+from jurist.tracking import TrackerName
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,6 +62,10 @@ class TrainingConfig:
     checkpoint_every: int = 200
     """Optimizer steps between checkpoints that a killed training goes on from."""
 
+    track: tuple[TrackerName, ...] = ()
+    """Experiment trackers that get the numbers as well, those of the evaluation too. They are to be
+    installed, and are set up as they themselves say (docs/tracking.md)."""
+
     def __post_init__(self) -> None:
         for name, fine, wanted in (
             ("learning_rate", 0 < self.learning_rate < math.inf, "positive and finite"),
@@ -79,6 +84,12 @@ class TrainingConfig:
             if not fine:
                 flag = name.replace("_", "-")
                 raise ConfigError(f"--{flag} must be {wanted}, got {getattr(self, name)}")
+
+    def decisive(self) -> dict[str, Any]:
+        """The settings that the result depends on: not how often it is saved, nor who is told."""
+        settings = asdict(self)
+        del settings["checkpoint_every"], settings["track"]
+        return settings
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,11 +1,11 @@
 """One model to be made: trained if it is not there, taken up where it was killed, written whole."""
 
-import json
 import logging
 import shutil
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -23,14 +23,16 @@ from jurist.models.load import (
     write_reward_head,
 )
 from jurist.storage import storing, write_json, write_text
+from jurist.tracking import Told, run_of, tracking
 from jurist.training import forward
+from jurist.training.card import bare_card
 from jurist.training.checkpoint import MANIFEST, refuse_other_inputs, verify, writing
 from jurist.training.config import TrainingConfig
 from jurist.training.examples import (
     Example,
     check_examples,
 )
-from jurist.training.loop import LossFunction, train, trainable
+from jurist.training.loop import LossFunction, tell_kept, train, trainable
 from jurist.training.processes import is_sharded, make_accelerator, whole_on_main
 from jurist.training.reference import (
     read_reference,
@@ -61,14 +63,12 @@ class Job:
 
     def inputs(self) -> dict[str, object]:
         """Everything the result depends on. Not where anything lies, nor how often it is saved."""
-        settings = asdict(self.config)
-        del settings["checkpoint_every"]
         return {
             "model": weights_fingerprint(self.model),
             "seed": self.seed,
             "card": dict(self.card),
             **self.facts,
-            **settings,
+            **self.config.decisive(),
         }
 
     def done(self) -> bool:
@@ -81,6 +81,8 @@ class Job:
             return False
         refuse_other_inputs(self.output, verify(self.output), self.inputs())
         logger.info("%s: made already", self.output)
+        with self._tracked() as told:
+            tell_kept(self.output, told)
         # Left there by a kill just after the model was done.
         shutil.rmtree(self.work, ignore_errors=True)
         return True
@@ -141,18 +143,20 @@ class Job:
         if self.config.gradient_checkpointing:
             model.activation_checkpointing_enable()
         trained = self._adapted(model, scalar=scalar)
-        train(
-            trained,
-            examples,
-            loss_function,
-            self.config,
-            seed=self.seed,
-            work=self.work,
-            inputs=self.inputs(),
-            # A reward is read at the last token that is not this one.
-            pad_id=int(model.config.pad_token_id) if rewarded else _pad_id(tokenizer),
-            accelerator=accelerator,
-        )
+        with self._tracked() as told:
+            train(
+                trained,
+                examples,
+                loss_function,
+                self.config,
+                seed=self.seed,
+                work=self.work,
+                inputs=self.inputs(),
+                # A reward is read at the last token that is not this one.
+                pad_id=int(model.config.pad_token_id) if rewarded else _pad_id(tokenizer),
+                accelerator=accelerator,
+                told=told,
+            )
         if is_sharded(accelerator):
             weights = whole_on_main(trainable(trained), accelerator)
             if accelerator.is_main_process:
@@ -164,6 +168,10 @@ class Job:
         if accelerator.is_main_process:
             self._write(trained, tokenizer, len(examples))
         accelerator.wait_for_everyone()
+
+    def _tracked(self) -> AbstractContextManager[Told]:
+        run, part = run_of(self.output)
+        return tracking(self.config.track, run=run, part=part, settings=self.inputs())
 
     def _adapted(self, model: PreTrainedModel, *, scalar: bool) -> Module:
         if self.config.lora_rank == 0:
@@ -199,31 +207,14 @@ class Job:
             if reward_head is not None:
                 write_reward_head(folder, reward_head)
             tokenizer.save_pretrained(folder)
-            settings = asdict(self.config)
-            del settings["checkpoint_every"]
+            settings = self.config.decisive()
             recipe = {"num_rows": num_rows, "seed": self.seed, "training": settings}
             write_json(folder / "jurist.json", {**self.card, **recipe})
-            write_text(folder / "README.md", _readme(self.card, recipe, type(model).__name__))
+            write_text(folder / "README.md", bare_card(self.card, recipe))
             for name in ("metrics.jsonl", "timings.jsonl"):
                 shutil.copyfile(self.work / name, folder / name)
         with storing(self.work):
             shutil.rmtree(self.work)
-
-
-def _readme(card: Mapping[str, str], recipe: Mapping[str, object], architecture: str) -> str:
-    loader = (
-        "AutoModelForSequenceClassification"
-        if "SequenceClassification" in architecture
-        else "AutoModelForCausalLM"
-    )
-    facts = "\n".join(f"- {name}: {value}" for name, value in card.items())
-    return (
-        f"---\nlibrary_name: transformers\ntags: [reward-model, jurist]\n---\n\n"
-        f"# {card.get('method', 'A judge')}\n\n"
-        f"Trained by jurist on {recipe['num_rows']} rows. "
-        f"Loads with `transformers.{loader}`.\n\n"
-        f"{facts}\n\nTraining:\n\n```json\n{json.dumps(recipe, indent=2)}\n```\n"
-    )
 
 
 def _place(accelerator: Accelerator) -> torch.device | None:

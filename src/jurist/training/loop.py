@@ -26,6 +26,7 @@ from torch.nn import Module, Parameter
 from jurist.digest import derive_seed
 from jurist.errors import TrainingError
 from jurist.storage import make_directory
+from jurist.tracking import Told
 from jurist.training.batch import Batch, collate
 from jurist.training.checkpoint import (
     Checkpoint,
@@ -37,7 +38,7 @@ from jurist.training.checkpoint import (
 from jurist.training.config import TrainingConfig
 from jurist.training.examples import Example
 from jurist.training.forward import BatchReader
-from jurist.training.metrics import MetricsLog
+from jurist.training.metrics import MetricsLog, read_metrics
 from jurist.training.optim import (
     learning_rate,
     make_optimizer,
@@ -72,6 +73,7 @@ def train(
     inputs: Mapping[str, object],
     pad_id: int,
     accelerator: Accelerator,
+    told: Told,
 ) -> None:
     """Train a model in place, from the newest whole checkpoint in `work` if there is one.
 
@@ -85,6 +87,8 @@ def train(
         inputs: What the result depends on; noted in checkpoints and compared with theirs.
         pad_id: Token that padding is filled with, and that no reward is read at.
         accelerator: Processes and devices.
+        told: Called by the main process with every step's numbers, those of the steps first that
+            were done before.
 
     Raises:
         ConfigError: If `work` holds checkpoints of a training on other inputs.
@@ -92,12 +96,22 @@ def train(
         TrainingError: If a loss, a gradient or a weight is not finite. No step is taken with it,
             and the last whole checkpoint is kept.
     """
-    _Loop(model, examples, loss_function, config, seed, work, inputs, pad_id, accelerator).run()
+    _Loop(
+        model, examples, loss_function, config, seed, work, inputs, pad_id, accelerator, told
+    ).run()
 
 
 def trainable(model: Module) -> dict[str, Parameter]:
     """The parameters that are trained, by name."""
     return {name: each for name, each in model.named_parameters() if each.requires_grad}
+
+
+def tell_kept(folder: Path, told: Told) -> None:
+    """Tell of every step whose numbers a folder keeps, in order."""
+    times = {line["step"]: line for line in read_metrics(folder / "timings.jsonl")}
+    for line in read_metrics(folder / "metrics.jsonl"):
+        values = {**line, **times.get(line["step"], {})}
+        told(int(values.pop("step")), values)
 
 
 class _Loop:
@@ -112,6 +126,7 @@ class _Loop:
         inputs: Mapping[str, object],
         pad_id: int,
         accelerator: Accelerator,
+        told: Told,
     ) -> None:
         self.model = model
         self.examples = examples
@@ -122,6 +137,7 @@ class _Loop:
         self.inputs = inputs
         self.pad_id = pad_id
         self.accelerator = accelerator
+        self.told = told
         self.steps = plan(examples, batch_size=config.batch_size, epochs=config.epochs, seed=seed)
         self.reader = BatchReader(model)
         self.wrapped = spread(self.reader, accelerator)
@@ -141,6 +157,7 @@ class _Loop:
             MetricsLog(self.work / "metrics.jsonl", after_step=done) as metrics,
             MetricsLog(self.work / "timings.jsonl", after_step=done) as timings,
         ):
+            tell_kept(self.work, self.told)
             self._run(done, metrics, timings)
 
     def _run(self, done: int, metrics: MetricsLog | None, timings: MetricsLog | None) -> None:
@@ -153,15 +170,14 @@ class _Loop:
                 advance(1)
                 seconds = time.monotonic() - started
                 if metrics and timings:
+                    times = {
+                        "train/seconds": round(seconds, 4),
+                        "train/tokens": tokens,
+                        "train/tokens_per_second": round(tokens / max(seconds, 1e-9), 1),
+                    }
                     metrics.write(step + 1, values)
-                    timings.write(
-                        step + 1,
-                        {
-                            "train/seconds": round(seconds, 4),
-                            "train/tokens": tokens,
-                            "train/tokens_per_second": round(tokens / max(seconds, 1e-9), 1),
-                        },
-                    )
+                    timings.write(step + 1, times)
+                    self.told(step + 1, {**values, **times})
                 if (step + 1) % self.config.checkpoint_every == 0 and step + 1 < len(self.steps):
                     if metrics:
                         metrics.sync()
