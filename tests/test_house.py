@@ -152,7 +152,13 @@ def test_links_between_pages_lead_somewhere(page: Path):
     assert [link for link in local if not (page.parent / link).exists()] == []
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+# Run as a whole, commands and all, by tests/docs/test_tutorial.py.
+FOLLOWED = {"tutorial.md"}
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if page.name not in FOLLOWED], ids=lambda path: path.name
+)
 def test_python_on_a_page_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     exec(compile(python_blocks(page), str(page), "exec"), {"__name__": page.stem})

@@ -11,7 +11,7 @@ class Texts:
     """How texts that hold a prompt and a response are to be taken apart."""
 
     end_texts: tuple[str, ...] = ()
-    """Taken off the end of a response, such as `<|im_end|>`: stacks that decode tokens leave them."""
+    """Taken off the end of a response, such as `<|im_end|>`, which decoded tokens leave."""
 
     response_starts: str = ""
     """What stands right before a response where prompt and response are one text, such as
