@@ -66,7 +66,7 @@ class ServeConfig:
     """What stands right before a response in texts that hold a prompt too, as /classify gets."""
 
     end_texts: tuple[str, ...] = ()
-    """Taken off the end of responses, such as `<|im_end|>`, which stacks that decode tokens leave."""
+    """Taken off the end of responses, such as `<|im_end|>`, which decoded tokens leave."""
 
     max_batch: int = 256
     """Comparisons in one call of the judge, at most."""
