@@ -31,6 +31,7 @@ from jurist.recipes.responses import (
     surveyed_prompts,
 )
 from jurist.recipes.run import open_run
+from jurist.rehearsal import note_set
 from jurist.types import Preference
 
 logger = logging.getLogger(__name__)
@@ -51,6 +52,7 @@ def run_label(config: LabelConfig) -> int:
             _respond(config, run)
         items = _items(config, run)
         survey = surveyed(items, config.to_write, seed=config.seed)
+        note_set(SET, f"{survey.num_pairs:,} pairs of {survey.num_items:,} rows")
         if not readings_path(run, SET).exists():
             _judge(config, items, survey, run=run)
         clear_parts(run, SET)
