@@ -52,7 +52,7 @@ def test_no_verdict_is_an_error_and_no_number(reward_func):
     ("query", "label", "said"),
     [
         ("other", "two", "begins with its prompt"),
-        (f"{PROMPT}<|im_end|>", "two", "found nothing"),
+        (f"{PROMPT}<|im_end|>", "two", "expected a response"),
         (f"{PROMPT}a", None, "labels that are the texts"),
     ],
 )

@@ -9,12 +9,13 @@ from itertools import pairwise
 
 import pytest
 
+from jurist.data.stack_texts import StackTexts
 from jurist.errors import EngineError
-from jurist.serving import Rules, Texts
+from jurist.serving import Rules
 from jurist.types import Failure, Judgement, Verdict, user
 
 Q = "Name a prime."
-CHATML = Texts(end_texts=("<|im_end|>",), response_starts="<|im_start|>assistant\n")
+CHATML = StackTexts(end_texts=("<|im_end|>",), response_starts="<|im_start|>assistant\n")
 
 
 def longer(first, second):

@@ -7,9 +7,10 @@ without a reward if it raises.
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypeAlias
 
+from jurist.data.stack_texts import StackTexts
 from jurist.errors import DataError, EngineError
 from jurist.judges import Scorer
-from jurist.rewards import ResponseReward
+from jurist.rewards import ResponseReward, win_probability
 from jurist.types import Conversation, user
 
 RewardFunc: TypeAlias = Callable[[Sequence[str], Sequence[str], Sequence[object]], dict[str, Any]]
@@ -34,13 +35,15 @@ def openrlhf_reward_func(
         reward: OpenRLHF has no word for that, and a number would be trained on.
     """
 
+    texts = StackTexts(end_texts=tuple(end_texts))
+
     def reward_func(
         queries: Sequence[str], prompts: Sequence[str], given: Sequence[object]
     ) -> dict[str, Any]:
         found = reward(
             [user(prompt) for prompt in prompts],
             [
-                _response(query, prompt, end_texts)
+                texts.response_of(query, prompt)
                 for query, prompt in zip(queries, prompts, strict=True)
             ],
             [_reference(label, labels) for label in given],
@@ -53,7 +56,7 @@ def openrlhf_reward_func(
             )
         return {
             "rewards": known,
-            "scores": [1.0 / (1.0 + pow(2.718281828459045, -value)) for value in known],
+            "scores": [win_probability(value) for value in known],
             "extra_logs": {"jurist_reward": known},
         }
 
@@ -73,19 +76,6 @@ def from_openrlhf(reward_func: Callable[..., dict[str, Any]]) -> Scorer:
         return [float("nan") if value is None else float(value) for value in given]
 
     return scored
-
-
-def _response(query: str, prompt: str, end_texts: Sequence[str]) -> str:
-    if not query.startswith(prompt):
-        raise DataError(
-            f"expected a query that begins with its prompt, {prompt!r:.60}, found {query!r:.60}"
-        )
-    text = query[len(prompt) :].rstrip()
-    while end := next((end for end in end_texts if end and text.endswith(end)), ""):
-        text = text[: -len(end)].rstrip()
-    if not text:
-        raise DataError(f"expected a response after the prompt {prompt!r:.60}, found nothing")
-    return text
 
 
 def _reference(label: object, labels: Literal["ignored", "references"]) -> str | None:

@@ -1,6 +1,7 @@
 """A judge behind `jurist serve`, asked over HTTP."""
 
 from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Final, cast
 
 from jurist.digest import canonical
@@ -14,18 +15,9 @@ PER_REQUEST: Final = 16
 """Comparisons of one request, at most."""
 
 
-class ServedJudge:
-    """Asks a server that `jurist serve` runs; see `Judge`. It can be pickled.
-
-    A comparison that the server refuses or cannot answer is a failure, `Failure.ERROR`; the others
-    of its request are asked again by themselves.
-
-    Args:
-        url: Where the server is, such as http://127.0.0.1:8000.
-        api_key_env: Environment variable that holds the key. If it is not set, none is sent.
-        max_concurrency: Requests in flight at once.
-        patience: Deadlines and retries.
-        clock: Time and chance, for waiting.
+@dataclass(frozen=True, slots=True)
+class JuristServer:
+    """Where a server that `jurist serve` runs is, and how it is asked. It can be pickled.
 
     Raises:
         ConfigError: If `url` is not a plain http or https address, or what is in `api_key_env`
@@ -33,27 +25,47 @@ class ServedJudge:
         ValueError: If `max_concurrency` is not positive.
     """
 
-    def __init__(
-        self,
-        url: str,
-        *,
-        api_key_env: str = "JURIST_API_KEY",
-        max_concurrency: int = 8,
-        patience: Patience | None = None,
-        clock: Clock | None = None,
-    ) -> None:
-        self._arguments = (url, api_key_env, max_concurrency, patience, clock)
-        self._server = server_at(
-            url,
-            "/v1/judge",
-            api_key_env=api_key_env,
-            max_concurrency=max_concurrency,
-            patience=patience,
-            clock=clock,
+    url: str
+    """Where it is, such as http://127.0.0.1:8090."""
+
+    _: KW_ONLY
+
+    api_key_env: str = "JURIST_API_KEY"
+    """Environment variable that holds the key. If it is not set, none is sent."""
+
+    max_concurrency: int = 64
+    """Requests in flight at once. At least as many as responses of a cohort, or they cannot come
+    together there."""
+
+    patience: Patience = Patience()
+    """Deadlines and retries."""
+
+    clock: Clock = Clock()
+    """Time and chance, for waiting."""
+
+    def __post_init__(self) -> None:
+        self.route("/v1/judge")
+
+    def route(self, path: str) -> Server:
+        """One of its routes."""
+        return Server(
+            self.url.strip().rstrip("/").removesuffix("/v1"),
+            path,
+            "jurist",
+            api_key_env=self.api_key_env,
+            max_concurrency=self.max_concurrency,
+            patience=self.patience,
+            clock=self.clock,
         )
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _again, self._arguments
+
+@dataclass(frozen=True, slots=True)
+class ServedJudge(JuristServer):
+    """Asks a server that `jurist serve` runs; see `Judge`.
+
+    A comparison that the server refuses or cannot answer is a failure, `Failure.ERROR`; the others
+    of its request are asked again by themselves.
+    """
 
     def __call__(self, comparisons: Sequence[Comparison]) -> list[list[Judgement]]:
         """Judge every comparison, with all readings.
@@ -82,47 +94,14 @@ class ServedJudge:
                 range(start, min(start + PER_REQUEST, len(comparisons)))
                 for start in range(0, len(comparisons), PER_REQUEST)
             ]
-            async with self._server.session() as session:
+            async with self.route("/v1/judge").session() as session:
                 await session.side_by_side((lambda part=part: ask(session, part)) for part in parts)
 
         run_to_end(run())
         return [judgements for judgements in found if judgements is not None]
 
 
-def server_at(
-    url: str,
-    path: str,
-    *,
-    api_key_env: str,
-    max_concurrency: int,
-    patience: Patience | None,
-    clock: Clock | None,
-) -> Server:
-    """A route of a server that `jurist serve` runs, by the server's address."""
-    return Server(
-        url.strip().rstrip("/").removesuffix("/v1"),
-        path,
-        "jurist",
-        api_key_env=api_key_env,
-        max_concurrency=max_concurrency,
-        patience=patience,
-        clock=clock,
-    )
-
-
 _UNANSWERED: Final = [Judgement(text="", outcome=Failure.ERROR)]
-
-
-def _again(
-    url: str, api_key_env: str, max_concurrency: int, patience: Patience | None, clock: Clock | None
-) -> ServedJudge:
-    return ServedJudge(
-        url,
-        api_key_env=api_key_env,
-        max_concurrency=max_concurrency,
-        patience=patience,
-        clock=clock,
-    )
 
 
 def _judge_body(comparisons: Sequence[Comparison]) -> bytes:

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from jurist.data.turns import prompt_of
 from jurist.errors import DataError
@@ -17,6 +17,9 @@ from jurist.recipes.judge_config import JudgeConfig, VotingConfig
 from jurist.recipes.judge_identity import JudgeIdentity, judge_identity
 from jurist.recipes.open_judge import OpenJudge, open_judge
 from jurist.types import Comparison, Judgement
+
+if TYPE_CHECKING:
+    from jurist.search import Choice
 
 _T = TypeVar("_T")
 
@@ -137,7 +140,40 @@ class LoadedJudge:
             DataError: If there are fewer than two responses, or as `compare`.
             EngineError: The model behind the judge could not be reached.
         """
+        return list(self._chosen(prompt, responses, num_opponents).rewards)
+
+    def select(
+        self, prompt: object, responses: Sequence[str], *, num_opponents: int | None = None
+    ) -> int:
+        """The place of the best of the responses to a prompt; see `rewards`.
+
+        Of several as good, the one that is drawn first (`jurist.search.best_of_n`).
+
+        Raises:
+            DataError: If no response has a reward, or as `rewards`.
+            EngineError: The model behind the judge could not be reached.
+        """
+        choice = self._chosen(prompt, responses, num_opponents)
+        if all(reward is None for reward in choice.rewards):
+            raise DataError(
+                f"the judge came to no verdict on any of the {len(responses)} responses"
+            )
+        return choice.place
+
+    @property
+    def scorer(self) -> Scorer | None:
+        """Its scores of single responses; None of a judge of pairs."""
+        scorer = self.opened.scorer
+        if scorer is None:
+            return None
+        return lambda prompts, responses: self.thread.submit(scorer, prompts, responses).result()
+
+    def _chosen(
+        self, prompt: object, responses: Sequence[str], num_opponents: int | None
+    ) -> "Choice":
+        # Late: numpy, which a judge alone does without.
         from jurist.rewards import Cohort, PairwiseReward, PointwiseReward
+        from jurist.search import best_of_n
 
         if len(responses) < 2:
             raise DataError(f"expected at least two responses, got {len(responses)}")
@@ -147,35 +183,9 @@ class LoadedJudge:
             if scorer is None
             else PointwiseReward(scorer=scorer)
         )
-        (found,) = reward([Cohort(prompt=prompt_of(prompt), responses=tuple(responses))])
-        return list(found.rewards)
-
-    def select(
-        self, prompt: object, responses: Sequence[str], *, num_opponents: int | None = None
-    ) -> int:
-        """The place of the best of the responses to a prompt; see `rewards`.
-
-        Of several as good, the first.
-
-        Raises:
-            DataError: If no response has a reward, or as `rewards`.
-            EngineError: The model behind the judge could not be reached.
-        """
-        found = self.rewards(prompt, responses, num_opponents=num_opponents)
-        known = [(reward, -place) for place, reward in enumerate(found) if reward is not None]
-        if not known:
-            raise DataError(
-                f"the judge came to no verdict on any of the {len(responses)} responses"
-            )
-        return -max(known)[1]
-
-    @property
-    def scorer(self) -> Scorer | None:
-        """Its scores of single responses; None of a judge of pairs."""
-        scorer = self.opened.scorer
-        if scorer is None:
-            return None
-        return lambda prompts, responses: self.thread.submit(scorer, prompts, responses).result()
+        cohort = Cohort(prompt=prompt_of(prompt), responses=tuple(responses))
+        (choice,) = best_of_n(reward, [cohort], seed=self._seed)
+        return choice
 
     def _do(self, work: Callable[[OpenJudge], _T]) -> _T:
         opened = self.opened

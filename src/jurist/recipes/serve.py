@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal
 from rich.console import Console
 
 import jurist
+from jurist.data.stack_texts import StackTexts
 from jurist.errors import ConfigError
 from jurist.recipes.guidelines import read_references
 from jurist.recipes.judge_config import JudgeConfig
@@ -120,9 +121,9 @@ def run_serve(config: ServeConfig) -> int:
     begin_work()
     import uvicorn
 
-    from jurist.serving import Texts, make_app
+    from jurist.serving import make_app
 
-    texts = Texts(end_texts=config.end_texts, response_starts=config.response_starts)
+    texts = StackTexts(end_texts=config.end_texts, response_starts=config.response_starts)
     with (
         _listening(config) as listener,
         LoadedJudge(config.judge, seed=config.seed, store=config.store) as judge,

@@ -1,6 +1,6 @@
 """Rewards: from judges and scorers to one number for each response, to train a policy on."""
 
-from jurist.rewards.base import ResponseReward
+from jurist.rewards.base import ResponseReward, win_probability
 from jurist.rewards.cohort import (
     Aggregation,
     Cohort,
@@ -47,5 +47,6 @@ __all__ = [
     "matches_of",
     "pairings",
     "strength_covariance",
+    "win_probability",
     "win_rates",
 ]

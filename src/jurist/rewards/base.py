@@ -1,5 +1,6 @@
 """What rewards responses one by one: the interface that adapters for training stacks take."""
 
+import math
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -31,3 +32,14 @@ class ResponseReward(Protocol):
             ValueError: If the lengths differ.
         """
         ...
+
+
+def win_probability(reward: float) -> float:
+    """The probability of winning that a reward in nats stands for, `1 / (1 + exp(-reward))`: of
+    beating the reference, or an average response of the cohort (Bradley and Terry 1952).
+
+    Example:
+        >>> win_probability(0.0), win_probability(-1e9)
+        (0.5, 0.0)
+    """
+    return 1.0 / (1.0 + math.exp(-reward)) if reward >= 0.0 else 1.0 - win_probability(-reward)

@@ -6,7 +6,6 @@ from jurist.serving.gathering import Gathered, Gatherer
 from jurist.serving.metrics import Metrics
 from jurist.serving.service import About, Against, Reward, Rules, Service
 from jurist.serving.stacks import Labels
-from jurist.serving.texts import Texts
 
 __all__ = [
     "MAX_BATCH",
@@ -23,6 +22,5 @@ __all__ = [
     "Reward",
     "Rules",
     "Service",
-    "Texts",
     "make_app",
 ]

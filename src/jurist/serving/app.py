@@ -8,6 +8,7 @@ from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp
 
 import jurist
+from jurist.data.stack_texts import StackTexts
 from jurist.errors import ConfigError, DataError, JuristError
 from jurist.serving.batching import Crowded
 from jurist.serving.decisions import decision_routes
@@ -15,7 +16,6 @@ from jurist.serving.guard import Guard
 from jurist.serving.native import native_routes
 from jurist.serving.service import Service
 from jurist.serving.stacks import Labels, Unrewarded, stack_routes
-from jurist.serving.texts import Texts
 from jurist.serving.vllm_routes import vllm_routes
 from jurist.serving.wire import ErrorAnswer
 
@@ -38,7 +38,7 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
 def make_app(
     service: Service,
     *,
-    texts: Texts | None = None,
+    texts: StackTexts | None = None,
     labels: Labels = "ignored",
     key: str = "",
     max_body_bytes: int = MAX_BODY_BYTES,
@@ -63,8 +63,8 @@ def make_app(
     )
     parts = [
         native_routes(service),
-        stack_routes(service, texts or Texts(), labels=labels),
-        vllm_routes(service, texts or Texts()),
+        stack_routes(service, texts or StackTexts(), labels=labels),
+        vllm_routes(service, texts or StackTexts()),
         decision_routes(service),
     ]
     for part in parts:

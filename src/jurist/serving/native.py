@@ -6,9 +6,8 @@ from fastapi import APIRouter
 
 from jurist.rewards import Cohort
 from jurist.search import first_drawn
-from jurist.serving.service import Service
+from jurist.serving.service import About, Service
 from jurist.serving.wire import (
-    AboutOut,
     BallotOut,
     CohortIn,
     JudgeAnswer,
@@ -25,10 +24,10 @@ from jurist.types import Comparison
 def native_routes(service: Service) -> APIRouter:
     """Routes under `/v1` that are this package's own."""
     routes = APIRouter(prefix="/v1", tags=["native"])
-    about = AboutOut.of(service.about)
+    about = service.about
 
     @routes.get("/judge")
-    async def describe() -> AboutOut:
+    async def describe() -> About:
         """Say which judge answers here."""
         return about
 

@@ -14,6 +14,7 @@ from jurist.rewards import (
     Compared,
     aggregated,
     cohort_comparisons,
+    win_probability,
 )
 from jurist.serving.batching import MAX_BATCH, MAX_WAITING, Batcher
 from jurist.serving.gathering import Gathered, Gatherer
@@ -99,7 +100,7 @@ class Reward:
     def score(self) -> float | None:
         """The value as a probability, between 0 and 1: of beating the reference, or an average
         response of the cohort."""
-        return None if self.value is None else sigmoid(self.value)
+        return None if self.value is None else win_probability(self.value)
 
 
 class Service:
@@ -262,8 +263,3 @@ def _place_in(gathered: Gathered) -> Reward:
         failure=NO_VERDICT if value is None else None,
         num_tokens=gathered.cohort.num_tokens,
     )
-
-
-def sigmoid(value: float) -> float:
-    """`1 / (1 + exp(-value))`, for values of any size."""
-    return 1.0 / (1.0 + math.exp(-value)) if value >= 0.0 else 1.0 - sigmoid(-value)

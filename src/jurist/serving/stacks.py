@@ -12,10 +12,10 @@ from typing import Annotated, Any, Literal, cast
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
+from jurist.data.stack_texts import StackTexts
 from jurist.errors import DataError
 from jurist.rewards import Cohort, CohortRewards
 from jurist.serving.service import Reward, Service
-from jurist.serving.texts import Texts
 from jurist.serving.wire import MAX_ITEMS, MAX_RESPONSES, Text
 from jurist.types import Conversation, Message, Role, user
 
@@ -77,7 +77,7 @@ class GymAnswer(BaseModel):
     metrics: dict[str, float]
 
 
-def stack_routes(service: Service, texts: Texts, *, labels: Labels) -> APIRouter:
+def stack_routes(service: Service, texts: StackTexts, *, labels: Labels) -> APIRouter:
     """Routes for training stacks.
 
     Args:
@@ -103,7 +103,7 @@ def _reference(label: object, labels: Labels) -> str | None:
     return label
 
 
-def _add_openrlhf(routes: APIRouter, service: Service, texts: Texts, labels: Labels) -> None:
+def _add_openrlhf(routes: APIRouter, service: Service, texts: StackTexts, labels: Labels) -> None:
     @routes.post("/get_reward")
     async def get_reward(request: OpenRLHFRequest) -> OpenRLHFAnswer:
         """Reward responses as OpenRLHF asks: one a request, or a few."""
@@ -134,7 +134,7 @@ def _add_openrlhf(routes: APIRouter, service: Service, texts: Texts, labels: Lab
         )
 
 
-def _add_slime(routes: APIRouter, service: Service, texts: Texts, labels: Labels) -> None:
+def _add_slime(routes: APIRouter, service: Service, texts: StackTexts, labels: Labels) -> None:
     @routes.post("/slime")
     async def slime(request: SlimeRequest) -> float:
         """Reward one response as slime asks: the answer is a number and nothing else."""

@@ -13,10 +13,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
+from jurist.data.stack_texts import StackTexts
 from jurist.errors import DataError
-from jurist.rewards import Cohort
-from jurist.serving.service import Service, sigmoid
-from jurist.serving.texts import Texts
+from jurist.rewards import Cohort, win_probability
+from jurist.serving.service import Service
 from jurist.serving.wire import MAX_ITEMS, MAX_RESPONSES, Text, Turn, conversation
 from jurist.types import user
 
@@ -30,7 +30,7 @@ class ClassifyRequest(BaseModel):
 
     model: str | None = None
     input: OneOrMany | None = None
-    """Texts of prompt and response."""
+    """StackTexts of prompt and response."""
 
     messages: Annotated[list[Turn], Field(min_length=2)] | None = None
     """A conversation, whose last turn is the response."""
@@ -66,7 +66,7 @@ class RerankRequest(BaseModel):
     """So many of the best; 0: all."""
 
 
-def vllm_routes(service: Service, texts: Texts) -> APIRouter:
+def vllm_routes(service: Service, texts: StackTexts) -> APIRouter:
     """Routes in vLLM's shapes."""
     routes = APIRouter(tags=["vLLM's shapes"])
     _add_classify(routes, service, texts)
@@ -84,7 +84,7 @@ def _head(kind: str, service: Service) -> dict[str, Any]:
     }
 
 
-def _add_classify(routes: APIRouter, service: Service, texts: Texts) -> None:
+def _add_classify(routes: APIRouter, service: Service, texts: StackTexts) -> None:
     @routes.post("/classify")
     @routes.post("/v1/classify", include_in_schema=False)
     async def classify(request: ClassifyRequest) -> dict[str, Any]:
@@ -191,7 +191,9 @@ async def _scores(
         reward = await service.reward(user(query), documents[0])
         return [reward.score], reward.num_tokens
     found = await service.reward_cohort(Cohort(prompt=user(query), responses=tuple(documents)))
-    return [None if value is None else sigmoid(value) for value in found.rewards], found.num_tokens
+    return [
+        None if value is None else win_probability(value) for value in found.rewards
+    ], found.num_tokens
 
 
 def _usage(num_tokens: int) -> dict[str, int]:

@@ -82,29 +82,6 @@ class RewardsRequest(Request):
     items: Annotated[list[ResponseIn], Field(min_length=1, max_length=MAX_ITEMS)]
 
 
-class AboutOut(BaseModel):
-    """Which judge answers."""
-
-    model: str
-    fingerprint: str
-    kind: str
-    format: str
-    votes: int
-    version: str
-
-    @classmethod
-    def of(cls, about: About) -> "AboutOut":
-        """As it is answered."""
-        return cls(
-            model=about.model,
-            fingerprint=about.fingerprint,
-            kind=about.kind,
-            format=about.format,
-            votes=about.votes,
-            version=about.version,
-        )
-
-
 class Votes(BaseModel):
     """Readings of a comparison, both orders together."""
 
@@ -191,7 +168,7 @@ class BallotOut(BaseModel):
 class JudgeAnswer(BaseModel):
     """One ballot for each comparison, in the order they were sent."""
 
-    judge: AboutOut
+    judge: About
     results: list[BallotOut]
 
 
@@ -223,14 +200,14 @@ class RewardOut(BaseModel):
 class RewardsAnswer(BaseModel):
     """One reward for each response, in the order they were sent."""
 
-    judge: AboutOut
+    judge: About
     rewards: list[RewardOut]
 
 
 class SelectAnswer(BaseModel):
     """Which of the responses of a cohort is best."""
 
-    judge: AboutOut
+    judge: About
     best: int | None
     """Its place; of several as good, the one drawn first. Null if none has a reward."""
 

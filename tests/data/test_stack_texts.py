@@ -2,16 +2,16 @@
 
 import pytest
 
+from jurist.data.stack_texts import StackTexts
 from jurist.errors import DataError
-from jurist.serving import Texts
 from jurist.types import user
 
-CHATML = Texts(end_texts=("<|im_end|>", "</s>"), response_starts="<|im_start|>assistant\n")
+CHATML = StackTexts(end_texts=("<|im_end|>", "</s>"), response_starts="<|im_start|>assistant\n")
 
 
 def test_a_response_is_what_follows_the_prompt_without_what_ends_it():
     assert CHATML.response_of("Q? Seven.<|im_end|>\n</s>", "Q?") == " Seven."
-    assert Texts().response_of("Q?Seven.<|im_end|>", "Q?") == "Seven.<|im_end|>"
+    assert StackTexts().response_of("Q?Seven.<|im_end|>", "Q?") == "Seven.<|im_end|>"
 
 
 def test_an_end_within_a_response_stays():
@@ -37,7 +37,7 @@ def test_one_text_is_parted_at_the_last_place_where_a_response_begins():
 
 def test_one_text_needs_to_be_told_where_the_response_begins():
     with pytest.raises(DataError, match="--response-starts"):
-        Texts().parted("Q A")
+        StackTexts().parted("Q A")
     with pytest.raises(DataError, match="expected a prompt"):
         CHATML.parted("no mark")
     with pytest.raises(DataError, match="expected a prompt"):

@@ -7,7 +7,7 @@ from jurist.types import Conversation, user
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Texts:
+class StackTexts:
     """How texts that hold a prompt and a response are to be taken apart."""
 
     end_texts: tuple[str, ...] = ()
