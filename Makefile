@@ -54,6 +54,10 @@ rows: export OMP_NUM_THREADS = 1
 rows: $(VENV)/installed-dev  ## Run the tests behind docs/coverage.md, write it, and count what works
 	$(BIN)/python scripts/rows.py
 
+faults: export OMP_NUM_THREADS = 1
+faults: $(VENV)/installed-dev  ## Inject every fault at full size and write docs/reliability.md
+	$(BIN)/python scripts/faults.py
+
 bench: $(VENV)/installed-dev  ## Run the benchmarks, or ONLY=NAME
 	$(BIN)/python -m benchmarks $(ONLY) $(if $(ONLY),$(ARGS))
 
@@ -103,4 +107,4 @@ all: check test  ## What CI runs, and more
 clean:  ## Remove the environment and what was built
 	rm -rf $(VENV) docs/_build .pytest_cache .ruff_cache
 
-.PHONY: help quickstart test check format docs coverage rows bench rivals vllm test-vllm llama-cpp smollm2 all clean
+.PHONY: help quickstart test check format docs coverage rows faults bench rivals vllm test-vllm llama-cpp smollm2 all clean

@@ -1,8 +1,10 @@
 """Tokenizers of three families, small enough to be made in a test, and judges by a table of
-probabilities; settings of all tests."""
+probabilities; settings of all tests, and the record of those that inject a fault."""
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -13,6 +15,66 @@ from jurist.worlds import BASE
 # A test fails for what it finds, not for how busy the machine is.
 settings.register_profile("jurist", deadline=None)
 settings.load_profile("jurist")
+
+
+def pytest_addoption(parser: pytest.Parser):
+    parser.addoption("--full", action="store_true", help="faults at their full number, not a few")
+    parser.addoption("--record-faults", metavar="FILE", help="write what tests of faults showed")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]):
+    for item in items:
+        marks = [mark.args for mark in item.iter_markers("fault")]
+        faults = [(number, part) for number, *parts in marks for part in parts]
+        item.user_properties += [("fault", fault) for fault in faults]
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config):
+    path = config.getoption("--record-faults", None)
+    # Processes that run tests for another one tell it, and it writes.
+    if path and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(FaultRecord(Path(path)))
+
+
+@dataclass
+class FaultRecord:
+    """Writes a line of JSON for every test that injects faults."""
+
+    path: Path
+
+    def __post_init__(self):
+        self.path.write_text("", "utf-8")
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport):
+        if report.when != "call" and report.passed:
+            return
+        if not (faults := [value for name, value in report.user_properties if name == "fault"]):
+            return
+        line = {
+            "test": report.nodeid,
+            "outcome": report.outcome,
+            "seconds": report.duration,
+            "faults": faults,
+            "figures": [value for name, value in report.user_properties if name == "figure"],
+        }
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+
+@pytest.fixture
+def figure(record_property: Callable[[str, object], None]) -> Callable[[str, float], None]:
+    """Tells a number for the page of reliability: `figure("kills", 20)`. Counts of one name are
+    added up; what ends in `_seconds`, `_milliseconds`, `_mib`, `_ratio` or `_percent` is shown by
+    its spread."""
+    return lambda name, value: record_property("figure", (name, value))
+
+
+@pytest.fixture(scope="session")
+def size(pytestconfig: pytest.Config) -> Callable[[int, int], int]:
+    """How often to repeat something: `size(few, many)`, many with `--full` (`make faults`)."""
+    return lambda few, many: many if pytestconfig.getoption("--full", False) else few
+
 
 CHATML = (
     "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\n' + m['content'] + '<|im_end|>\n' }}"

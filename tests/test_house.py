@@ -14,7 +14,18 @@ import jurist
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-TARGETS = ("quickstart", "test", "check", "bench", "all", "docs", "coverage", "smollm2", "clean")
+TARGETS = (
+    "quickstart",
+    "test",
+    "check",
+    "bench",
+    "all",
+    "docs",
+    "coverage",
+    "smollm2",
+    "clean",
+    "faults",
+)
 
 # Written in pieces, so that this file does not hold them.
 UNWANTED = re.compile("|".join(("/wo" r"rk\b", r"\.libr" "ary", r"/ro" r"ot\b", r"/ho" "me/")))
