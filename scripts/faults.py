@@ -1,4 +1,4 @@
-"""Run every test of a fault, write the table of `docs/reliability.md`, and count the rows that pass.
+"""Run every test of a fault, write the table of `docs/reliability.md`, and count what passes.
 
     python scripts/faults.py            run them at full size, write, print `rows: N of 26`
     python scripts/faults.py --check    run nothing: exit with 1 if the table names what no test has
