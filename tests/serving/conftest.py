@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from jurist.serving import About, Rules, Service, make_app
+from jurist.serving import About, ConnectionLimits, Rules, Service, make_app, make_server
 
 ABOUT = About(model="tiny", fingerprint="f00d", kind="rule", format="", votes=1, version="0")
 
@@ -54,8 +54,6 @@ class Served:
 @pytest.fixture
 def serve() -> Generator[Any]:
     """Starts a server around a judge; any number of them in a test."""
-    import uvicorn
-
     with ExitStack() as stack:
 
         def start(
@@ -67,6 +65,7 @@ def serve() -> Generator[Any]:
             about: About = ABOUT,
             num_possible: int | None = None,
             executor: Any = None,
+            connections: ConnectionLimits | None = None,
             **app: Any,
         ) -> Served:
             thread = executor or stack.enter_context(ThreadPoolExecutor(1))
@@ -80,10 +79,9 @@ def serve() -> Generator[Any]:
                 num_possible=num_possible,
             )
             listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=512))
-            config = uvicorn.Config(
-                make_app(service, **app), log_level="critical", access_log=False, lifespan="off"
+            server = make_server(
+                make_app(service, **app), limits=connections, refused=service.metrics.refused
             )
-            server = uvicorn.Server(config)
             running = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
             running.start()
 

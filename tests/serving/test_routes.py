@@ -11,7 +11,7 @@ import pytest
 
 from jurist.data.stack_texts import StackTexts
 from jurist.errors import EngineError
-from jurist.serving import Rules
+from jurist.serving import RequestLimits, Rules
 from jurist.types import Failure, Judgement, Verdict, user
 
 Q = "Name a prime."
@@ -344,13 +344,13 @@ class TestOperation:
         assert served.send("GET", "/v1/judge", Authorization="Bearer s3cret-key")[0] == 200
 
     def test_a_body_that_is_too_long_is_refused(self, serve, make_stating):
-        served = serve(make_stating(longer), max_body_bytes=1000)
+        served = serve(make_stating(longer), limits=RequestLimits(max_body_bytes=1000))
         asked = {"comparisons": [{"prompt": Q, "first": "a" * 2000, "second": "b"}]}
         status, found = served.post("/v1/judge", asked)
         assert status == 413 and found["error"]["type"] == "too_long"
 
     def test_a_body_of_no_stated_length_is_cut_off_where_it_is_too_long(self, serve, make_stating):
-        served = serve(make_stating(longer), max_body_bytes=1000)
+        served = serve(make_stating(longer), limits=RequestLimits(max_body_bytes=1000))
         host, port = served.url.removeprefix("http://").split(":")
         with socket.create_connection((host, int(port)), timeout=30) as connection:
             connection.sendall(
@@ -362,9 +362,10 @@ class TestOperation:
     def test_what_is_wrong_with_a_body_is_said_by_its_path(self, served):
         status, found = served.post("/v1/judge", {"comparisons": [{"prompt": Q, "first": "a"}]})
         assert status == 422
-        assert found["detail"][0]["loc"] == ["body", "comparisons", 0, "second"]
+        assert found["error"]["message"] == "comparisons[0].second: Field required"
         asked = {"comparisons": [{"prompt": Q, "first": "a", "second": "b", "label": 1}]}
-        assert served.post("/v1/judge", asked)[1]["detail"][0]["type"] == "extra_forbidden"
+        (fault,) = served.post("/v1/judge", asked)[1]["error"]["fields"]
+        assert fault["path"] == "comparisons[0].label" and "Extra" in fault["message"]
         assert served.post("/v1/judge", {"comparisons": []})[0] == 422
 
     def test_a_model_that_is_down_is_said_and_no_number_given(self, serve):

@@ -78,6 +78,16 @@ class ServeConfig:
     max_body_mib: float = 8.0
     """Longest body of a request."""
 
+    max_connections: int = 4096
+    """Connections held at once. More are let in by closing those that have waited longest without a
+    request."""
+
+    body_seconds: float = 30.0
+    """For the body of a request to come to its end."""
+
+    request_seconds: float = 600.0
+    """For a request to be answered, all in all. A judge that takes longer needs more."""
+
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -94,6 +104,9 @@ class ServeConfig:
             ("max-batch", self.max_batch),
             ("max-waiting", self.max_waiting),
             ("max-body-mib", self.max_body_mib),
+            ("max-connections", self.max_connections),
+            ("body-seconds", self.body_seconds),
+            ("request-seconds", self.request_seconds),
         ):
             if not 0 < value < float("inf"):
                 raise ConfigError(f"--{flag} must be positive and finite, got {value}")
@@ -111,7 +124,7 @@ def run_serve(config: ServeConfig) -> int:
         )
     if missing := [
         name
-        for name in ("fastapi", "uvicorn", "prometheus_client")
+        for name in ("fastapi", "uvicorn", "httptools", "prometheus_client")
         if importlib.util.find_spec(name) is None
     ]:
         raise ConfigError(
@@ -119,25 +132,34 @@ def run_serve(config: ServeConfig) -> int:
         )
     against = read_references(config.against) if config.against else {}
     begin_work()
-    import uvicorn
-
-    from jurist.serving import make_app
+    from jurist.serving import (
+        ConnectionLimits,
+        RequestLimits,
+        make_app,
+        make_server,
+        raise_open_files,
+    )
 
     texts = StackTexts(end_texts=config.end_texts, response_starts=config.response_starts)
     with (
         _listening(config) as listener,
         LoadedJudge(config.judge, seed=config.seed, store=config.store) as judge,
     ):
+        service = service_of(config, judge, against=against)
         app = make_app(
-            service_of(config, judge, against=against),
+            service,
             texts=texts,
             labels=config.labels,
             key=key,
-            max_body_bytes=int(config.max_body_mib * 2**20),
+            limits=RequestLimits(
+                max_body_bytes=int(config.max_body_mib * 2**20),
+                body_seconds=config.body_seconds,
+                request_seconds=config.request_seconds,
+            ),
         )
-        server = uvicorn.Server(
-            uvicorn.Config(app, log_level="warning", access_log=False, server_header=False)
-        )
+        held = raise_open_files(config.max_connections)
+        limits = ConnectionLimits(max_connections=held)
+        server = make_server(app, limits=limits, refused=service.metrics.refused)
         host, port = listener.getsockname()[:2]
         where = f"[{host}]" if ":" in host else host
         Console(stderr=True).print(
@@ -146,6 +168,13 @@ def run_serve(config: ServeConfig) -> int:
             markup=False,
             soft_wrap=True,
         )
+        if held < config.max_connections:
+            Console(stderr=True).print(
+                f"the system allows {held} connections at once, not the {config.max_connections} "
+                f"of --max-connections: `ulimit -n` says how many files may be open",
+                markup=False,
+                soft_wrap=True,
+            )
         server.run(sockets=[listener])
     return 0
 

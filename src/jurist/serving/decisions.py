@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from jurist.errors import DataError
 from jurist.rewards import Cohort
+from jurist.serving.bodies import StrictRoute
 from jurist.serving.service import NO_VERDICT, Service
 from jurist.serving.wire import MAX_RESPONSES, Prompt, Text, conversation
 from jurist.types import Comparison, Conversation
@@ -23,7 +24,7 @@ MAX_QUESTIONS = 64
 class Question(BaseModel):
     """A choice between responses."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     type: Literal["choice"]
     criteria: Annotated[dict[str, Text], Field(min_length=2, max_length=MAX_RESPONSES)]
@@ -35,7 +36,7 @@ class Question(BaseModel):
 class DecisionRequest(BaseModel):
     """Questions about one prompt."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     model: str | None = None
     state: Prompt
@@ -45,7 +46,7 @@ class DecisionRequest(BaseModel):
 
 def decision_routes(service: Service) -> APIRouter:
     """The decision shape."""
-    routes = APIRouter(tags=["decisions"])
+    routes = APIRouter(route_class=StrictRoute, tags=["decisions"])
 
     @routes.post("/v1/systemone")
     async def decide(request: DecisionRequest) -> dict[str, Any]:

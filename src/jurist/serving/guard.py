@@ -1,10 +1,13 @@
-"""What stands before every route: the key, the size of a body, and the count of requests."""
+"""What stands before every route: the key, the body, deadlines, and the count of requests."""
 
+import asyncio
+import contextlib
 import hmac
 import json
+import secrets
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -14,89 +17,203 @@ from jurist.serving.metrics import Metrics
 OPEN: Final = frozenset({"/healthz"})
 """Answered without a key."""
 
+MAX_BODY_BYTES: Final = 8 * 2**20
+"""Longest body of a request, unless another bound is given."""
+
+_LINGER_SECONDS: Final = 1.0
+"""For a client to finish what it sends after it was refused. Hung up on at once, it would see a
+broken connection and not the answer."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RequestLimits:
+    """What one request, and all together, may cost. Times are in seconds."""
+
+    max_body_bytes: int = MAX_BODY_BYTES
+    max_held_bytes: int = 256 * 2**20
+    """Bodies of all requests that are being answered."""
+
+    body_seconds: float = 30.0
+    """From the head of a request to the end of its body."""
+
+    request_seconds: float = 600.0
+    """From the head of a request to the end of its answer."""
+
+
+class _Refused(Exception):
+    """A request that no route sees."""
+
+    def __init__(self, status: int, kind: str, message: str, *, again: bool = False) -> None:
+        super().__init__(message)
+        self.status = status
+        self.kind = kind
+        self.again = again
+        """Whether to come back."""
+
+
+class _Gone(Exception):
+    """The client hung up."""
+
+
+@dataclass(slots=True)
+class _Held:
+    """Bytes of bodies that are in memory."""
+
+    num_bytes: int = 0
+
+
+@dataclass(slots=True)
+class _Said:
+    """How far an answer has come."""
+
+    status: int = 499
+    """As logs of servers have it for a client that hung up before it was answered."""
+
+    begun: bool = False
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Guard:
-    """Refuses who has no key and what is too long, and counts what is answered."""
+    """Refuses who has no key, says too much or takes too long, and counts what is answered.
+
+    A route is called when the body of a request is there, and called off when the client hangs up.
+    Every answer has an `x-request-id`.
+    """
 
     app: ASGIApp
     metrics: Metrics
     paths: frozenset[str]
     """Those that are counted by their name; others are counted together."""
 
-    max_body_bytes: int
+    limits: RequestLimits = field(default_factory=RequestLimits)
     key: str = ""
     """The key that callers show as a bearer token; empty: none is asked for."""
 
+    held: _Held = field(default_factory=_Held, init=False)
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        if scope["type"] != "http":
+        if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
-            return
+        elif scope["type"] == "http":
+            await self._request(scope, receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 1008})
+
+    async def _request(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
         path: str = scope["path"] if scope["path"] in self.paths else "other"
-        status = 500
-        read = 0
+        said = _Said()
+        request_id = secrets.token_hex(8)
+        named = (b"x-request-id", request_id.encode())
 
         async def counted(message: Message) -> None:
-            nonlocal status
             if message["type"] == "http.response.start":
-                status = message["status"]
+                said.begun, said.status = True, message["status"]
+                message = {**message, "headers": [*message.get("headers", ()), named]}
             await send(message)
 
-        async def answered(message: Message) -> None:
-            # What the application makes of a body that was cut off is not said.
-            if read <= self.max_body_bytes:
-                await counted(message)
-
-        async def bounded() -> Message:
-            nonlocal read
-            message = await receive()
-            read += len(message.get("body", b""))
-            if read > self.max_body_bytes:
-                return {"type": "http.disconnect"}
-            return message
-
+        scope.setdefault("state", {})["request_id"] = request_id
+        body = bytearray()
         try:
-            if not await self._refused(path, dict(scope["headers"]), counted):
-                await self.app(scope, bounded, answered)
-                if read > self.max_body_bytes:
-                    await self._too_long(counted)
+            async with asyncio.timeout(self.limits.request_seconds):
+                self._admit(path, dict(scope["headers"]))
+                await self._read(receive, into=body)
+                await self._answer(scope, bytes(body), receive, counted)
+        except _Refused as refusal:
+            await self._refuse(refusal, receive, counted)
+        except TimeoutError:
+            if said.begun:
+                raise
+            late = f"no answer within {self.limits.request_seconds:g} s"
+            await self._refuse(_Refused(503, "late", late, again=True), receive, counted)
+        except _Gone:
+            pass
         finally:
-            self.metrics.request(path, status, time.perf_counter() - started)
+            self.held.num_bytes -= len(body)
+            self.metrics.request(path, said.status, time.perf_counter() - started)
 
-    async def _refused(self, path: str, headers: Mapping[bytes, bytes], send: Send) -> bool:
-        """Whether a request was refused by its head."""
-        if self.key and path not in OPEN and not self._may(headers):
-            await _refuse(send, 401, "unauthorized", "expected a bearer token, the API key")
-            return True
-        if _length(headers) > self.max_body_bytes:
-            await self._too_long(send)
-            return True
-        return False
+    def _admit(self, path: str, headers: Mapping[bytes, bytes]) -> None:
+        """Refuse a request by its head, if need be."""
+        if self.key and path not in OPEN:
+            given = headers.get(b"authorization", b"")
+            if not hmac.compare_digest(given, b"Bearer " + self.key.encode()):
+                raise _Refused(401, "unauthorized", "expected a bearer token, the API key")
+        length = headers.get(b"content-length", b"0")
+        if length.isdigit() and int(length[:20]) > self.limits.max_body_bytes:
+            raise self._too_long()
 
-    def _may(self, headers: Mapping[bytes, bytes]) -> bool:
-        given = headers.get(b"authorization", b"")
-        return hmac.compare_digest(given, b"Bearer " + self.key.encode())
+    async def _read(self, receive: Receive, *, into: bytearray) -> None:
+        """Read the body of a request, as long as it may be, within its time."""
+        try:
+            async with asyncio.timeout(self.limits.body_seconds):
+                more = True
+                while more:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        raise _Gone
+                    part: bytes = message.get("body", b"")
+                    into += part
+                    self.held.num_bytes += len(part)
+                    if len(into) > self.limits.max_body_bytes:
+                        raise self._too_long()
+                    if self.held.num_bytes > self.limits.max_held_bytes:
+                        raise _Refused(
+                            429, "crowded", "other requests take all the room", again=True
+                        )
+                    more = message.get("more_body", False)
+        except TimeoutError:
+            late = f"the body did not come to its end within {self.limits.body_seconds:g} s"
+            raise _Refused(408, "late", late) from None
 
-    async def _too_long(self, send: Send) -> None:
-        await _refuse(
-            send, 413, "too_long", f"a body may have {self.max_body_bytes:,} bytes; send less"
-        )
+    async def _answer(self, scope: Scope, body: bytes, receive: Receive, send: Send) -> None:
+        """Call the route; call it off if the client hangs up."""
+        unread = [body]
 
+        async def replayed() -> Message:
+            if unread:
+                return {"type": "http.request", "body": unread.pop(), "more_body": False}
+            return await receive()
 
-def _length(headers: Mapping[bytes, bytes]) -> int:
-    given = headers.get(b"content-length", b"0")
-    return int(given) if given.isdigit() else 0
+        work = asyncio.ensure_future(self.app(scope, replayed, send))
+        # The body has come to its end, so what else comes is the end of the connection.
+        gone = asyncio.ensure_future(receive())
+        try:
+            await asyncio.wait((work, gone), return_when=asyncio.FIRST_COMPLETED)
+            if not work.done():
+                raise _Gone
+            work.result()
+        finally:
+            gone.cancel()
+            if not work.done():
+                work.cancel()
+                await asyncio.wait((work,))
 
+    def _too_long(self) -> _Refused:
+        most = self.limits.max_body_bytes
+        return _Refused(413, "too_long", f"a body may have {most:,} bytes; send less")
 
-async def _refuse(send: Send, status: int, kind: str, message: str) -> None:
-    content = json.dumps({"error": {"type": kind, "message": message}}).encode()
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", str(len(content)).encode()),
-        # What is left of the body is not read.
-        (b"connection", b"close"),
-    ]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": content})
+    async def _refuse(self, refusal: _Refused, receive: Receive, send: Send) -> None:
+        content = json.dumps({"error": {"type": refusal.kind, "message": str(refusal)}}).encode()
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(content)).encode()),
+            (b"connection", b"close"),
+        ]
+        if refusal.again:
+            headers.append((b"retry-after", b"1"))
+        await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
+        await send({"type": "http.response.body", "body": content, "more_body": True})
+        await self._linger(receive)
+        await send({"type": "http.response.body", "body": b""})
+
+    async def _linger(self, receive: Receive) -> None:
+        """Let go by what the client still sends, for a while."""
+        read = 0
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LINGER_SECONDS):
+                while read <= self.limits.max_body_bytes:
+                    message = await receive()
+                    read += len(message.get("body", b""))
+                    if not message.get("more_body", False):
+                        return

@@ -57,6 +57,10 @@ class Metrics:
         self._requests.labels(path, str(status)).inc()
         self._seconds.labels(path).observe(seconds)
 
+    def refused(self, status: int) -> None:
+        """Count what was refused before it was a request."""
+        self._requests.labels("none", str(status)).inc()
+
     def batch(self, size: int, seconds: float) -> None:
         """Count a call of the judge."""
         self._sizes.observe(size)

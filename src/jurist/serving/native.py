@@ -6,6 +6,7 @@ from fastapi import APIRouter
 
 from jurist.rewards import Cohort
 from jurist.search import first_drawn
+from jurist.serving.bodies import StrictRoute
 from jurist.serving.service import About, Service
 from jurist.serving.wire import (
     BallotOut,
@@ -23,7 +24,7 @@ from jurist.types import Comparison
 
 def native_routes(service: Service) -> APIRouter:
     """Routes under `/v1` that are this package's own."""
-    routes = APIRouter(prefix="/v1", tags=["native"])
+    routes = APIRouter(route_class=StrictRoute, prefix="/v1", tags=["native"])
     about = service.about
 
     @routes.get("/judge")

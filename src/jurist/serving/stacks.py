@@ -6,7 +6,7 @@ retry and then report; it is never answered with a number.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal, cast
 
 from fastapi import APIRouter
@@ -15,8 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from jurist.data.stack_texts import StackTexts
 from jurist.errors import DataError
 from jurist.rewards import Cohort, CohortRewards
+from jurist.serving.bodies import StrictRoute
 from jurist.serving.service import Reward, Service
-from jurist.serving.wire import MAX_ITEMS, MAX_RESPONSES, Text
+from jurist.serving.wire import MAX_ITEMS, MAX_RESPONSES, MAX_TURNS, Text
 from jurist.types import Conversation, Message, Role, user
 
 Labels = Literal["ignored", "references"]
@@ -30,13 +31,13 @@ class Unrewarded(Exception):
 class OpenRLHFRequest(BaseModel):
     """What OpenRLHF 0.11 posts to `--reward.remote_url`."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, strict=True)
 
     query: Annotated[list[Text], Field(min_length=1, max_length=MAX_ITEMS)]
     """Prompt and response as one text, special tokens included."""
 
-    prompts: list[Text]
-    labels: list[object] | None = None
+    prompts: Annotated[list[Text], Field(max_length=MAX_ITEMS)]
+    labels: Annotated[list[object], Field(max_length=MAX_ITEMS)] | None = None
 
 
 class OpenRLHFAnswer(BaseModel):
@@ -50,9 +51,9 @@ class OpenRLHFAnswer(BaseModel):
 class SlimeRequest(BaseModel):
     """What slime posts to `--rm-url` with `--rm-type remote_rm`."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, strict=True)
 
-    prompt: Text | Annotated[list[dict[str, Any]], Field(min_length=1)]
+    prompt: Text | Annotated[list[dict[str, Any]], Field(min_length=1, max_length=MAX_TURNS)]
     response: Text
     label: object = None
 
@@ -60,9 +61,9 @@ class SlimeRequest(BaseModel):
 class GymRequest(BaseModel):
     """What NeMo Gym's clients post to `/compare`."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, strict=True)
 
-    conversation_history: Annotated[list[dict[str, str]], Field(min_length=1)]
+    conversation_history: Annotated[list[dict[str, str]], Field(min_length=1, max_length=MAX_TURNS)]
     response_objs: Annotated[list[dict[str, Any]], Field(max_length=MAX_RESPONSES)]
     """Objects of the Responses API."""
 
@@ -85,7 +86,7 @@ def stack_routes(service: Service, texts: StackTexts, *, labels: Labels) -> APIR
         texts: How prompts and responses are told apart where they are one text.
         labels: What the labels are that come with a response.
     """
-    routes = APIRouter(tags=["training stacks"])
+    routes = APIRouter(route_class=StrictRoute, tags=["training stacks"])
     _add_openrlhf(routes, service, texts, labels)
     _add_slime(routes, service, texts, labels)
     _add_gym(routes, service)
@@ -199,13 +200,13 @@ def _turns(given: Sequence[dict[str, Any]]) -> Conversation:
 
 def _output_text(response: dict[str, Any], number: int) -> str:
     """The text of the messages of a Responses API object. Its reasoning is not part of it."""
-    parts = [
-        part["text"]
-        for item in cast("list[dict[str, Any]]", response.get("output") or [])
-        if item.get("type") == "message"
-        for part in cast("list[dict[str, Any]]", item.get("content") or [])
-        if part.get("type") == "output_text"
-    ]
+    parts: list[str] = []
+    for item in _items(response.get("output")):
+        match item:
+            case {"type": "message", "content": list(content)}:
+                parts += _texts(cast("list[object]", content))
+            case _:
+                pass
     text = "".join(parts)
     if not text.strip():
         raise DataError(
@@ -213,6 +214,19 @@ def _output_text(response: dict[str, Any], number: int) -> str:
             f"{response!s:.80}"
         )
     return text
+
+
+def _items(value: object) -> list[object]:
+    return cast("list[object]", value) if isinstance(value, list) else []
+
+
+def _texts(content: list[object]) -> Iterator[str]:
+    for part in content:
+        match part:
+            case {"type": "output_text", "text": str() as text}:
+                yield text
+            case _:
+                pass
 
 
 def _results(responses: Sequence[str], found: CohortRewards) -> list[dict[str, Any]]:

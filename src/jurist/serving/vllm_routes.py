@@ -16,8 +16,9 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 from jurist.data.stack_texts import StackTexts
 from jurist.errors import DataError
 from jurist.rewards import Cohort, win_probability
+from jurist.serving.bodies import StrictRoute
 from jurist.serving.service import Service
-from jurist.serving.wire import MAX_ITEMS, MAX_RESPONSES, Text, Turn, conversation
+from jurist.serving.wire import MAX_ITEMS, MAX_RESPONSES, MAX_TURNS, Text, Turn, conversation
 from jurist.types import user
 
 OneOrMany = Text | Annotated[list[Text], Field(min_length=1, max_length=MAX_ITEMS)]
@@ -26,13 +27,13 @@ OneOrMany = Text | Annotated[list[Text], Field(min_length=1, max_length=MAX_ITEM
 class ClassifyRequest(BaseModel):
     """What verl posts for a discriminative reward model, among others."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, strict=True)
 
     model: str | None = None
     input: OneOrMany | None = None
     """StackTexts of prompt and response."""
 
-    messages: Annotated[list[Turn], Field(min_length=2)] | None = None
+    messages: Annotated[list[Turn], Field(min_length=2, max_length=MAX_TURNS)] | None = None
     """A conversation, whose last turn is the response."""
 
     use_activation: bool = True
@@ -42,7 +43,7 @@ class ClassifyRequest(BaseModel):
 class ScoreRequest(BaseModel):
     """Queries and documents: prompts and responses here."""
 
-    model_config = ConfigDict(frozen=True, populate_by_name=True)
+    model_config = ConfigDict(frozen=True, strict=True, populate_by_name=True)
 
     model: str | None = None
     queries: Annotated[
@@ -57,7 +58,7 @@ class ScoreRequest(BaseModel):
 class RerankRequest(BaseModel):
     """One query and its documents: a prompt and its responses here."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, strict=True)
 
     model: str | None = None
     query: Text
@@ -68,7 +69,7 @@ class RerankRequest(BaseModel):
 
 def vllm_routes(service: Service, texts: StackTexts) -> APIRouter:
     """Routes in vLLM's shapes."""
-    routes = APIRouter(tags=["vLLM's shapes"])
+    routes = APIRouter(route_class=StrictRoute, tags=["vLLM's shapes"])
     _add_classify(routes, service, texts)
     _add_score(routes, service)
     _add_rerank(routes, service)

@@ -8,30 +8,36 @@ from jurist.judges import Ballot
 from jurist.serving.service import About, Against, Reward
 from jurist.types import Conversation, Failure, Judgement, Message, Role, user
 
-MAX_ITEMS = 1024
-"""Comparisons, cohorts or responses of one request, at most."""
+MAX_ITEMS = 256
+"""Comparisons or responses of one request, at most."""
 
 MAX_RESPONSES = 64
 """Responses of one cohort, at most."""
+
+MAX_TURNS = 1000
+"""Turns of one conversation, at most."""
+
+MAX_CHARACTERS = 200_000
+"""Characters of one text, at most."""
 
 
 class Request(BaseModel):
     """A request's body: what is not known is refused, not ignored."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class Turn(Request):
     """One turn of a conversation."""
 
     role: Role
-    content: str
+    content: Annotated[str, Field(max_length=MAX_CHARACTERS)]
 
 
-Prompt: TypeAlias = Annotated[str, Field(min_length=1)] | Annotated[list[Turn], Field(min_length=1)]
+Text: TypeAlias = Annotated[str, Field(min_length=1, max_length=MAX_CHARACTERS)]
+
+Prompt: TypeAlias = Text | Annotated[list[Turn], Field(min_length=1, max_length=MAX_TURNS)]
 """A text, which is a user's turn, or a conversation that ends in the turn replied to."""
-
-Text: TypeAlias = Annotated[str, Field(min_length=1)]
 
 
 def conversation(prompt: str | list[Turn]) -> Conversation:
@@ -72,7 +78,7 @@ class ResponseIn(Request):
     reference: Text | None = None
     """Held against this response, if given; else as the server was started."""
 
-    group: str = ""
+    group: Annotated[str, Field(max_length=200)] = ""
     """Keeps cohorts of the same prompt apart, such as two rounds of training."""
 
 
@@ -217,14 +223,25 @@ class SelectAnswer(BaseModel):
     num_tokens: int
 
 
+class FieldFault(BaseModel):
+    """What is wrong with one field of a request."""
+
+    path: str
+    """Such as `comparisons[3].first`."""
+
+    message: str
+
+
 class ErrorOut(BaseModel):
     """What went wrong."""
 
     type: str
     message: str
+    fields: list[FieldFault] | None = None
+    """The first of the fields that are wrong, if that is what is wrong."""
 
 
 class ErrorAnswer(BaseModel):
-    """The body of every answer that is an error, but for a body of the wrong shape (422)."""
+    """The body of every answer that is an error."""
 
     error: ErrorOut

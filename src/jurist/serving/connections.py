@@ -1,0 +1,266 @@
+"""Connections that cost a server little: deadlines and bounds for whoever says little or nothing.
+
+uvicorn waits without end for a request's head, holds as many connections as it gets and reads
+headers without bound. Here a connection that waits for a head is closed after a deadline, or when
+room is needed for another; one at which a request is being answered never is.
+"""
+
+import asyncio
+import json
+import resource
+from asyncio import TimerHandle
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final, cast
+
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+MAX_HEAD_BYTES: Final = 2**16
+"""Longest request line with headers."""
+
+MAX_PIPELINED: Final = 16
+"""Requests that may wait behind one that is being answered, at one connection."""
+
+GRACEFUL_SECONDS: Final = 10
+"""For requests to be answered once the server is told to stop; then they are dropped."""
+
+SPARE_FILES: Final = 256
+"""Open files that are left to everything but connections."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ConnectionLimits:
+    """How many connections a server holds, and for how long. Times are in seconds."""
+
+    max_connections: int = 4096
+    """More are let in by closing those that have waited longest for a request."""
+
+    head_seconds: float = 10.0
+    """From a connection, or the first byte of a request, to the end of its headers."""
+
+    idle_seconds: float = 5.0
+    """Between an answer and the next request."""
+
+    unread_seconds: float = 30.0
+    """For a client to take what was sent to it, before it is hung up on."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Door:
+    """Who is in. Called by uvicorn for every connection, as if it were a protocol's class."""
+
+    limits: ConnectionLimits
+    refused: Callable[[int], None] = lambda status: None
+    """Told the status of every request that is refused before it is one."""
+
+    inside: set["Caller"] = field(default_factory=set["Caller"])
+    waiting: dict["Caller", None] = field(default_factory=dict["Caller", None])
+    """Those of whom no whole head has come, who have waited longest first."""
+
+    def __call__(self, **given: Any) -> "Caller":  # noqa: ANN401 - uvicorn's own
+        """The protocol of a new connection."""
+        return Caller(self, **given)
+
+    def enter(self, caller: "Caller") -> None:
+        """Let a connection in, and if there is no room, out whoever has waited longest."""
+        self.inside.add(caller)
+        self.wait(caller)
+        if len(self.inside) > self.limits.max_connections:
+            longest = next(iter(self.waiting))
+            self.leave(longest)
+            longest.transport.abort()
+
+    def wait(self, caller: "Caller") -> None:
+        """Take note that a connection waits for a request, from now on."""
+        self.waiting.pop(caller, None)
+        self.waiting[caller] = None
+
+    def work(self, caller: "Caller") -> None:
+        """Take note that the head of a request has come."""
+        self.waiting.pop(caller, None)
+
+    def leave(self, caller: "Caller") -> None:
+        """Take note that a connection is gone."""
+        self.inside.discard(caller)
+        self.waiting.pop(caller, None)
+
+
+class Caller(HttpToolsProtocol):
+    """One connection."""
+
+    def __init__(self, door: Door, **given: Any) -> None:  # noqa: ANN401 - uvicorn's own
+        super().__init__(**given)
+        self._door = door
+        self._head_bytes = 0
+        self._in_head = True
+        self._head_deadline: TimerHandle | None = None
+        self._unread_deadline: TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Begin to wait for a request."""
+        super().connection_made(transport)
+        self._door.enter(self)
+        self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection."""
+        self._door.leave(self)
+        self._cancel_deadlines()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Read on; a head that is too long, or that never ends, is not waited for."""
+        if self.transport.is_closing():
+            return
+        super().data_received(data)
+        if not self._in_head:
+            return
+        # The first byte after an answer. Not every byte begins a request: empty lines do not.
+        self._head_bytes += len(data)
+        self._await_head()
+        if self._head_bytes > MAX_HEAD_BYTES:
+            self._refuse(431, f"a request's head may have {MAX_HEAD_BYTES:,} bytes; send less")
+
+    def on_headers_complete(self) -> None:
+        """Begin with a request."""
+        self._in_head = False
+        self._head_bytes = 0
+        self._door.work(self)
+        self._cancel_deadlines()
+        super().on_headers_complete()
+        if len(self.pipeline) > MAX_PIPELINED:
+            self.transport.abort()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Note a header. Those after a body say nothing that is needed, and may be without end."""
+        if self._in_head:
+            super().on_header(name, value)
+
+    def on_message_complete(self) -> None:
+        """Expect the head of the next request."""
+        super().on_message_complete()
+        self._in_head = True
+
+    def on_response_complete(self) -> None:
+        """Wait for the next request, for a while."""
+        super().on_response_complete()
+        if self._in_head and not self.pipeline:
+            self._door.wait(self)
+            if self._head_bytes:
+                self._await_head()
+
+    def send_400_response(self, msg: str) -> None:
+        """Say that it was not HTTP."""
+        self._refuse(400, "expected an HTTP/1.1 request")
+
+    def pause_writing(self) -> None:
+        """Wait for a client that does not read, but not without end."""
+        super().pause_writing()
+        if self._unread_deadline is None:
+            self._unread_deadline = self.loop.call_later(
+                self._door.limits.unread_seconds, self.transport.abort
+            )
+
+    def resume_writing(self) -> None:
+        """Take note that the client reads again."""
+        super().resume_writing()
+        if self._unread_deadline is not None:
+            self._unread_deadline.cancel()
+            self._unread_deadline = None
+
+    @property
+    def _answering(self) -> bool:
+        # There is none before the first request, though uvicorn's types do not say so.
+        cycle = cast("RequestResponseCycle | None", self.cycle)
+        return cycle is not None and not cycle.response_complete
+
+    def _await_head(self) -> None:
+        if self._head_deadline is None and not self._answering:
+            self._head_deadline = self.loop.call_later(
+                self._door.limits.head_seconds, self._head_is_late
+            )
+
+    def _head_is_late(self) -> None:
+        self._refuse(408, f"no request within {self._door.limits.head_seconds:g} s")
+
+    def _cancel_deadlines(self) -> None:
+        for deadline in (self._head_deadline, self._unread_deadline):
+            if deadline is not None:
+                deadline.cancel()
+        self._head_deadline = self._unread_deadline = None
+
+    def _refuse(self, status: int, message: str) -> None:
+        if self.transport.is_closing():
+            return
+        self._door.refused(status)
+        # In the middle of another answer, a second one would be taken for part of it.
+        if not self._answering:
+            self.transport.write(_answer(status, message))
+        self.transport.close()
+
+
+_KINDS: Final = {400: "not_http", 408: "late", 431: "too_long"}
+_PHRASES: Final = {
+    400: "Bad Request",
+    408: "Request Timeout",
+    431: "Request Header Fields Too Large",
+}
+
+
+def _answer(status: int, message: str) -> bytes:
+    content = json.dumps({"error": {"type": _KINDS[status], "message": message}}).encode()
+    head = (
+        f"HTTP/1.1 {status} {_PHRASES[status]}\r\ncontent-type: application/json\r\n"
+        f"content-length: {len(content)}\r\nconnection: close\r\n\r\n"
+    )
+    return head.encode("ascii") + content
+
+
+def make_server(
+    app: ASGIApp,
+    *,
+    limits: ConnectionLimits | None = None,
+    refused: Callable[[int], None] = lambda status: None,
+) -> uvicorn.Server:
+    """The server of an application.
+
+    Args:
+        app: What answers requests.
+        limits: How many connections it holds, and for how long.
+        refused: Told the status of what was refused before it was a request.
+    """
+    limits = limits or ConnectionLimits()
+    door = Door(limits, refused)
+    config = uvicorn.Config(
+        app,
+        http=cast("type[asyncio.Protocol]", door),
+        ws="none",
+        # Whoever sends what is not HTTP would write into the log at every try.
+        log_level="error",
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=cast(int, limits.idle_seconds),
+        timeout_graceful_shutdown=GRACEFUL_SECONDS,
+    )
+    return uvicorn.Server(config)
+
+
+def raise_open_files(wanted: int) -> int:
+    """Have the system allow more open files, if it does.
+
+    Args:
+        wanted: Connections to be held.
+
+    Returns:
+        Connections that can be held.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < wanted + SPARE_FILES:
+        most = wanted + SPARE_FILES if hard == resource.RLIM_INFINITY else hard
+        soft = max(soft, min(wanted + SPARE_FILES, most))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    if soft == resource.RLIM_INFINITY:
+        return wanted
+    return max(1, min(wanted, soft - SPARE_FILES))
