@@ -15,6 +15,8 @@ import pytest
 
 from jurist.serving import About, ConnectionLimits, Rules, Service, make_app, make_server
 
+collect_ignore = ["attacked_server.py", "attacker.py"]
+
 ABOUT = About(model="tiny", fingerprint="f00d", kind="rule", format="", votes=1, version="0")
 
 

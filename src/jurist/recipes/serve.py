@@ -75,7 +75,7 @@ class ServeConfig:
     max_waiting: int = 10_000
     """Comparisons that may wait; more are answered with 429."""
 
-    max_body_mib: float = 8.0
+    max_body_mib: float = 4.0
     """Longest body of a request."""
 
     max_connections: int = 4096

@@ -3,6 +3,7 @@
 from typing import Any
 
 from fastapi import FastAPI, Response
+from fastapi.routing import APIRoute
 from starlette.types import ASGIApp
 
 import jurist
@@ -77,12 +78,17 @@ def make_app(
         return Response(service.metrics.page(), media_type="text/plain; version=0.0.4")
 
     _ = health, metrics
-    add_refusals(app)
-    paths = {str(getattr(route, "path", "")) for part in parts for route in part.routes}
+    methods: dict[str, set[str]] = {
+        path: {"GET"} for path in ("/healthz", "/metrics", "/openapi.json")
+    }
+    for route in (route for part in parts for route in part.routes):
+        if isinstance(route, APIRoute):
+            methods.setdefault(route.path, set()).update(route.methods or ())
+    add_refusals(app, methods)
     return Guard(
         app=app,
         metrics=service.metrics,
-        paths=frozenset(paths | {"/healthz", "/metrics", "/openapi.json"}),
+        paths=frozenset(methods),
         limits=limits or RequestLimits(),
         key=key,
     )

@@ -9,6 +9,7 @@ import asyncio
 import json
 import resource
 from asyncio import TimerHandle
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
@@ -87,6 +88,10 @@ class Door:
         self.waiting.pop(caller, None)
 
 
+class FloodError(Exception):
+    """More requests in a row than are answered. Ends the parsing of what was received."""
+
+
 class Caller(HttpToolsProtocol):
     """One connection."""
 
@@ -94,7 +99,10 @@ class Caller(HttpToolsProtocol):
         super().__init__(**given)
         self._door = door
         self._head_bytes = 0
+        self._unanswered: deque[RequestResponseCycle] = deque()
         self._in_head = True
+        self._head_begun = False
+        self._head_came = False
         self._head_deadline: TimerHandle | None = None
         self._unread_deadline: TimerHandle | None = None
 
@@ -108,30 +116,42 @@ class Caller(HttpToolsProtocol):
         """Forget the connection."""
         self._door.leave(self)
         self._cancel_deadlines()
+        # uvicorn tells the last request only, and what answers the others would write on.
+        for cycle in self._unanswered:
+            cycle.disconnected = True
+            cycle.message_event.set()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Read on; a head that is too long, or that never ends, is not waited for."""
         if self.transport.is_closing():
             return
+        waited, self._head_came = self._in_head, False
         super().data_received(data)
-        if not self._in_head:
+        if not waited or self._head_came:
             return
-        # The first byte after an answer. Not every byte begins a request: empty lines do not.
+        # Not every byte begins a request: empty lines do not, and are without end all the same.
+        self._begin_head()
         self._head_bytes += len(data)
-        self._await_head()
         if self._head_bytes > MAX_HEAD_BYTES:
             self._refuse(431, f"a request's head may have {MAX_HEAD_BYTES:,} bytes; send less")
 
+    def on_message_begin(self) -> None:
+        """Note the first byte of a request."""
+        super().on_message_begin()
+        self._begin_head()
+
     def on_headers_complete(self) -> None:
         """Begin with a request."""
-        self._in_head = False
+        self._in_head, self._head_came, self._head_begun = False, True, False
         self._head_bytes = 0
         self._door.work(self)
         self._cancel_deadlines()
         super().on_headers_complete()
+        self._unanswered.append(self.cycle)
         if len(self.pipeline) > MAX_PIPELINED:
             self.transport.abort()
+            raise FloodError
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Note a header. Those after a body say nothing that is needed, and may be without end."""
@@ -146,9 +166,10 @@ class Caller(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Wait for the next request, for a while."""
         super().on_response_complete()
+        self._unanswered.popleft()
         if self._in_head and not self.pipeline:
             self._door.wait(self)
-            if self._head_bytes:
+            if self._head_begun:
                 self._await_head()
 
     def send_400_response(self, msg: str) -> None:
@@ -175,6 +196,10 @@ class Caller(HttpToolsProtocol):
         # There is none before the first request, though uvicorn's types do not say so.
         cycle = cast("RequestResponseCycle | None", self.cycle)
         return cycle is not None and not cycle.response_complete
+
+    def _begin_head(self) -> None:
+        self._head_begun = True
+        self._await_head()
 
     def _await_head(self) -> None:
         if self._head_deadline is None and not self._answering:

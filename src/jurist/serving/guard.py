@@ -17,10 +17,11 @@ from jurist.serving.metrics import Metrics
 OPEN: Final = frozenset({"/healthz"})
 """Answered without a key."""
 
-MAX_BODY_BYTES: Final = 8 * 2**20
+MAX_BODY_BYTES: Final = 4 * 2**20
 """Longest body of a request, unless another bound is given."""
 
 _LINGER_SECONDS: Final = 1.0
+_LINGER_BYTES: Final = 2**20
 """For a client to finish what it sends after it was refused. Hung up on at once, it would see a
 broken connection and not the answer."""
 
@@ -212,7 +213,7 @@ class Guard:
         read = 0
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_LINGER_SECONDS):
-                while read <= self.limits.max_body_bytes:
+                while read <= _LINGER_BYTES:
                     message = await receive()
                     read += len(message.get("body", b""))
                     if not message.get("more_body", False):

@@ -1,14 +1,13 @@
 """What a request is told that has no answer: always the same shape, and nothing of what it held."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
-from starlette.routing import Route
 
 from jurist.errors import ConfigError, DataError, JuristError
 from jurist.serving.batching import Crowded
@@ -22,8 +21,13 @@ _KINDS: Final = {400: "not_json", 404: "no_such_route", 405: "no_such_method"}
 logger = logging.getLogger(__name__)
 
 
-def add_refusals(app: FastAPI) -> None:
-    """Have an application answer every error as `jurist.serving.wire.ErrorAnswer` says."""
+def add_refusals(app: FastAPI, methods: Mapping[str, Collection[str]]) -> None:
+    """Have an application answer every error as `jurist.serving.wire.ErrorAnswer` says.
+
+    Args:
+        app: The application.
+        methods: Of each of its paths.
+    """
 
     @app.exception_handler(JuristError)
     async def refused(request: Request, error: JuristError) -> JSONResponse:
@@ -50,7 +54,7 @@ def add_refusals(app: FastAPI) -> None:
         headers = dict(error.headers or {})
         if error.status_code == 405:
             # Each route knows its own methods only.
-            headers["Allow"] = ", ".join(_methods(app, request.url.path))
+            headers["Allow"] = ", ".join(sorted(methods.get(request.url.path, ())))
         return _error(error.status_code, kind, str(error.detail), headers)
 
     @app.exception_handler(Exception)
@@ -67,11 +71,6 @@ def _error(
     status: int, kind: str, message: str, headers: Mapping[str, str] | None = None
 ) -> JSONResponse:
     return JSONResponse({"error": {"type": kind, "message": message}}, status, headers)
-
-
-def _methods(app: FastAPI, path: str) -> list[str]:
-    routes = [route for route in app.routes if isinstance(route, Route) and route.path == path]
-    return sorted({method for route in routes for method in route.methods or ()})
 
 
 def _misshapen(found: Sequence[Any]) -> JSONResponse:
