@@ -47,7 +47,7 @@ def stop(server: subprocess.Popen[bytes], how: signal.Signals) -> None:
 @pytest.mark.fault(24, "restart")
 @pytest.mark.fault(1, "server")
 def test_a_server_killed_under_load_answers_the_same_when_it_is_back(tmp_path, size, figure):
-    """What was answered before a kill, in the middle of it and after it: all as if there were none."""
+    """What is answered before a kill, across it and after it is what it is without one."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     patience = Patience(max_retries=60, first_wait_seconds=0.2, item_seconds=240.0)
