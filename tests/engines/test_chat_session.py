@@ -6,8 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from jurist.engines.chat_session import RETRIES_BEFORE_ANY_ANSWER
-from jurist.engines.connection import Connection, Unreachable
 from jurist.engines.openai import OpenAIEngine
 from jurist.engines.patience import Clock, Patience
 from jurist.errors import EngineError
@@ -155,27 +153,6 @@ class TestUseAgain:
 
         engine, _ = engine_for(script, max_concurrency=2)
         assert sorted(ask(engine, 2)) == ["", "closed"]
-
-    def test_a_server_that_was_there_is_waited_for_longer_than_one_that_was_not(
-        self, engine_for, loopback, waits, monkeypatch
-    ):
-        engine, _ = engine_for(
-            lambda _: loopback.raw(200, loopback.chat().split(b"\r\n\r\n")[1], Connection="close"),
-            max_concurrency=1,
-        )
-        opened = Connection.open
-
-        async def open_once(*args, **settings):
-            monkeypatch.setattr(Connection, "open", refuse)
-            return await opened(*args, **settings)
-
-        async def refuse(*_, **__):
-            raise Unreachable("refused")
-
-        monkeypatch.setattr(Connection, "open", open_once)
-        with pytest.raises(EngineError, match="cannot reach the server: refused"):
-            ask(engine, 2)
-        assert len(waits.seconds) == Patience().max_retries > RETRIES_BEFORE_ANY_ANSWER
 
 
 class TestTLS:

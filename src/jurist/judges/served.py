@@ -1,13 +1,14 @@
 """A judge behind `jurist serve`, asked over HTTP."""
 
 from collections.abc import Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, Final, cast
 
 from jurist.digest import canonical
 from jurist.engines.chat_api import Json, MalformedReply
 from jurist.engines.chat_session import ChatSession
 from jurist.engines.patience import Clock, Patience
+from jurist.engines.restraint import Restraint
 from jurist.engines.server import Server, run_to_end
 from jurist.types import Comparison, Failure, Judgement, Verdict
 
@@ -43,7 +44,10 @@ class JuristServer:
     clock: Clock = Clock()
     """Time and chance, for waiting."""
 
+    _restraint: Restraint = field(init=False, repr=False, compare=False)
+
     def __post_init__(self) -> None:
+        object.__setattr__(self, "_restraint", Restraint(self.patience, self.clock))
         self.route("/v1/judge")
 
     def route(self, path: str) -> Server:
@@ -54,8 +58,7 @@ class JuristServer:
             "jurist",
             api_key_env=self.api_key_env,
             max_concurrency=self.max_concurrency,
-            patience=self.patience,
-            clock=self.clock,
+            restraint=self._restraint,
         )
 
 
@@ -72,6 +75,7 @@ class ServedJudge(JuristServer):
 
         Raises:
             EngineError: The server cannot be reached, refuses the caller, or fails all the time.
+            OutageError: It answered before, and does so no longer.
         """
         found: list[list[Judgement] | None] = [None] * len(comparisons)
 
