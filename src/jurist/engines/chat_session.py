@@ -27,6 +27,7 @@ from jurist.engines.connection import (
     Address,
     Broken,
     Connection,
+    NoReply,
     Reply,
     TooLong,
     Unreachable,
@@ -84,6 +85,10 @@ class _Retry(Exception):
 
 class _Failed(Exception):
     """This item has no answer, and there is no use in asking again."""
+
+
+class _Stale(Exception):
+    """A connection that had been used before ended without anything of a reply."""
 
 
 class ChatSession:
@@ -207,13 +212,14 @@ class ChatSession:
         patience, restraint, elapsed = self._patience, self._restraint, self._clock.elapsed
         until = elapsed() + patience.item_seconds
         retry = 0
+        failed: _Retry | None = None
         restraint.budget.num_requests += 1
         while True:
-            probe = await self._turn(until)
+            probe = await self._turn(until, failed)
             began = elapsed()
             try:
                 answer = read(await self._attempt(body(), subject, seconds=until - began))
-            except (MalformedReply, _Retry) as error:
+            except (MalformedReply, RecursionError, _Retry) as error:
                 failed = error if isinstance(error, _Retry) else _Retry(str(error))
                 self._note(failed, began, probe=probe)
             except _Failed:
@@ -230,14 +236,20 @@ class ChatSession:
                     self._probing = None
             retry += await self._until_retry(failed, retry, until)
 
-    async def _turn(self, until: float) -> bool:
-        """Wait until a request may be sent; whether it is to find out if the server is back."""
+    async def _turn(self, until: float, failed: _Retry | None) -> bool:
+        """Wait until a request may be sent; whether it is to find out if the server is back.
+
+        Args:
+            until: When the item's time is over.
+            failed: How its last attempt failed, if there was one.
+        """
         restraint, sleep, elapsed = self._restraint, self._clock.sleep, self._clock.elapsed
         breaker = restraint.breaker
         while True:
             left = until - elapsed()
             if left <= 0.0:
-                raise _Failed(f"no answer within {self._patience.item_seconds:g} s")
+                why = f": {failed}" if failed else ", for the server is down"
+                raise _Failed(f"no answer within {self._patience.item_seconds:g} s{why}")
             if not breaker.is_open:
                 at = restraint.pace.booked(elapsed())
                 if (wait := at - elapsed()) <= 0.0:
@@ -320,34 +332,25 @@ class ChatSession:
         await self._clock.sleep(wait)
         return 1
 
-    async def _attempt(
-        self, body: bytes, subject: Callable[[], str], *, seconds: float
-    ) -> Json:
+    async def _attempt(self, body: bytes, subject: Callable[[], str], *, seconds: float) -> Json:
         """One request and its whole reply, within so many seconds at most."""
         patience = self._patience
         seconds = min(seconds, patience.attempt_seconds)
-        connection: Connection | None = None
         try:
             async with asyncio.timeout(seconds):
-                connection = await self._connection()
-                reply = await connection.ask(
-                    self._address,
-                    self._headers,
-                    body,
-                    max_bytes=MAX_REPLY_BYTES,
-                    silence_seconds=patience.silence_seconds,
-                )
+                try:
+                    reply = await self._exchange(body, await self._connection())
+                except _Stale:
+                    # The server closed it as the request went out, which is no fault of either.
+                    reply = await self._exchange(body, await self._connection(new=True))
         except Unreachable as error:
             raise _Retry(str(error), unreachable=True) from error
         except TimeoutError as error:
-            raise _Retry(f"no whole reply within {seconds:.3g} s") from error
+            raise _Retry(f"no whole reply within {round(seconds, 3):g} s") from error
         except Broken as error:
             raise _Retry(str(error)) from error
         except TooLong as error:
             raise _Failed(str(error)) from error
-        finally:
-            if connection is not None:
-                self._put_back(connection)
         self._restraint.reached = True
         encoding = reply.header(b"content-encoding") or "identity"
         if encoding.lower() != "identity":
@@ -356,9 +359,27 @@ class ChatSession:
             return parse_object(reply.content)
         raise self._refusal(reply, body, subject)
 
-    async def _connection(self) -> Connection:
+    async def _exchange(self, body: bytes, connection: Connection) -> Reply:
+        """Send a request over a connection and read the reply."""
+        was_used = connection.num_replies > 0
+        try:
+            return await connection.ask(
+                self._address,
+                self._headers,
+                body,
+                max_bytes=MAX_REPLY_BYTES,
+                silence_seconds=self._patience.silence_seconds,
+            )
+        except NoReply as error:
+            if was_used:
+                raise _Stale from error
+            raise
+        finally:
+            self._put_back(connection)
+
+    async def _connection(self, *, new: bool = False) -> Connection:
         """A connection that nobody uses, and that the server has not closed or spoken into."""
-        while self._idle:
+        while self._idle and not new:
             # The one used last is the likeliest to be open still.
             connection = self._idle.pop()
             if connection.usable:
