@@ -199,6 +199,13 @@ def loopback() -> Iterator[Loopback]:
     loopback.stop()
 
 
+@pytest.fixture(scope="module")
+def module_loopback() -> Iterator[Loopback]:
+    loopback = Loopback()
+    yield loopback
+    loopback.stop()
+
+
 class Waits:
     """A clock that goes on by what it is asked to wait, at once, and by nothing else."""
 
@@ -226,6 +233,11 @@ class Waits:
 @pytest.fixture
 def waits() -> Waits:
     return Waits()
+
+
+@pytest.fixture(scope="session")
+def make_waits() -> type[Waits]:
+    return Waits
 
 
 @pytest.fixture

@@ -71,6 +71,7 @@ class TestUseAgain:
         engine, _ = engine_for(lambda _: write)
         assert ask(engine) == ["whole"]
 
+    @pytest.mark.fault(13, "not HTTP")
     def test_what_comes_unasked_while_nothing_is_asked_is_not_taken_for_the_next_reply(
         self, loopback
     ):
@@ -166,12 +167,14 @@ class TestTLS:
         monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE))
         assert ask(OpenAIEngine(served.url, "m"), 3) == ["over TLS"] * 3
 
+    @pytest.mark.fault(13, "TLS")
     def test_another_is_not(self, served, monkeypatch, waits):
         monkeypatch.delenv("SSL_CERT_FILE", raising=False)
         with pytest.raises(EngineError, match=r"cannot reach.*CERTIFICATE_VERIFY_FAILED"):
             ask(OpenAIEngine(served.url, "m", clock=waits.clock))
         assert served.requests == []
 
+    @pytest.mark.fault(13, "TLS")
     def test_one_of_another_name_is_not(self, served, monkeypatch, waits):
         monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE))
         url = served.url.replace("127.0.0.1", "localhost")

@@ -235,7 +235,11 @@ def _choice(reply: Json) -> Json:
     if not isinstance(choices, list) or not choices:
         said = error_message(json.dumps(dict(reply)).encode())
         raise MalformedReply(f"the reply has no choices; it says {said!r}")
-    return _object(cast(list[object], choices)[0], "choices[0]")
+    found = cast(list[object], choices)
+    if len(found) > 1:
+        # Which of them is the answer, nobody said.
+        raise MalformedReply(f"the reply has {len(found)} choices, one was asked for")
+    return _object(found[0], "choices[0]")
 
 
 def _object(value: object, name: str) -> Json:
