@@ -4,6 +4,7 @@
     ├── ConfigError      what was asked for cannot be run as asked
     ├── DataError        a file or a row is not what it should be
     ├── EngineError      a model or a server did not answer
+    │   └── OutageError  a server that had answered before
     ├── StoreError       a disk, a store or a checkpoint is full, locked, damaged or unwritable
     └── TrainingError    training stopped itself, keeping the last whole checkpoint
 
@@ -37,6 +38,10 @@ class EngineError(JuristError, RuntimeError):
     """The model behind an engine could not be reached, or refused the caller."""
 
     exit_code = 4
+
+
+class OutageError(EngineError):
+    """A server that has answered before does so no longer, for as long as it was waited for."""
 
 
 class StoreError(JuristError, OSError):

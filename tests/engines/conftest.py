@@ -199,24 +199,45 @@ def loopback() -> Iterator[Loopback]:
     loopback.stop()
 
 
+@pytest.fixture(scope="module")
+def module_loopback() -> Iterator[Loopback]:
+    loopback = Loopback()
+    yield loopback
+    loopback.stop()
+
+
 class Waits:
-    """A clock that notes how long it was asked to wait, and does not wait."""
+    """A clock that goes on by what it is asked to wait, at once, and by nothing else."""
 
     def __init__(self):
         self.seconds: list[float] = []
+        self.time = 0.0
 
     async def sleep(self, seconds: float) -> None:
         self.seconds.append(seconds)
+        until = self.time + seconds
         await asyncio.sleep(0)
+        # Those who wait at one time wait side by side.
+        self.time = max(self.time, until)
 
     @property
     def clock(self) -> Clock:
-        return Clock(now=lambda: 1_000_000.0, sleep=self.sleep, jitter=lambda: 0.0)
+        return Clock(
+            now=lambda: 1_000_000.0 + self.time,
+            elapsed=lambda: self.time,
+            sleep=self.sleep,
+            jitter=lambda: 0.0,
+        )
 
 
 @pytest.fixture
 def waits() -> Waits:
     return Waits()
+
+
+@pytest.fixture(scope="session")
+def make_waits() -> type[Waits]:
+    return Waits
 
 
 @pytest.fixture

@@ -6,8 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from jurist.engines.chat_session import RETRIES_BEFORE_ANY_ANSWER
-from jurist.engines.connection import Connection, Unreachable
 from jurist.engines.openai import OpenAIEngine
 from jurist.engines.patience import Clock, Patience
 from jurist.errors import EngineError
@@ -73,6 +71,7 @@ class TestUseAgain:
         engine, _ = engine_for(lambda _: write)
         assert ask(engine) == ["whole"]
 
+    @pytest.mark.fault(13, "not HTTP")
     def test_what_comes_unasked_while_nothing_is_asked_is_not_taken_for_the_next_reply(
         self, loopback
     ):
@@ -156,27 +155,6 @@ class TestUseAgain:
         engine, _ = engine_for(script, max_concurrency=2)
         assert sorted(ask(engine, 2)) == ["", "closed"]
 
-    def test_a_server_that_was_there_is_waited_for_longer_than_one_that_was_not(
-        self, engine_for, loopback, waits, monkeypatch
-    ):
-        engine, _ = engine_for(
-            lambda _: loopback.raw(200, loopback.chat().split(b"\r\n\r\n")[1], Connection="close"),
-            max_concurrency=1,
-        )
-        opened = Connection.open
-
-        async def open_once(*args, **settings):
-            monkeypatch.setattr(Connection, "open", refuse)
-            return await opened(*args, **settings)
-
-        async def refuse(*_, **__):
-            raise Unreachable("refused")
-
-        monkeypatch.setattr(Connection, "open", open_once)
-        with pytest.raises(EngineError, match="cannot reach the server: refused"):
-            ask(engine, 2)
-        assert len(waits.seconds) == Patience().max_retries > RETRIES_BEFORE_ANY_ANSWER
-
 
 class TestTLS:
     @pytest.fixture
@@ -189,12 +167,14 @@ class TestTLS:
         monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE))
         assert ask(OpenAIEngine(served.url, "m"), 3) == ["over TLS"] * 3
 
+    @pytest.mark.fault(13, "TLS")
     def test_another_is_not(self, served, monkeypatch, waits):
         monkeypatch.delenv("SSL_CERT_FILE", raising=False)
         with pytest.raises(EngineError, match=r"cannot reach.*CERTIFICATE_VERIFY_FAILED"):
             ask(OpenAIEngine(served.url, "m", clock=waits.clock))
         assert served.requests == []
 
+    @pytest.mark.fault(13, "TLS")
     def test_one_of_another_name_is_not(self, served, monkeypatch, waits):
         monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE))
         url = served.url.replace("127.0.0.1", "localhost")

@@ -286,12 +286,6 @@ class TestReply:
         reply = self.one(engine_for, loopback.chat(None, message={"refusal": "I will not."}))
         assert (reply.text, reply.finish_reason) == ("I will not.", "refused")
 
-    def test_more_choices_than_asked_for_give_the_first(self, engine_for, loopback):
-        choices = [
-            {"message": {"content": text}, "finish_reason": "stop"} for text in ("one", "two")
-        ]
-        assert self.one(engine_for, loopback.reply(200, {"choices": choices})).text == "one"
-
     def test_another_model_id_is_taken_and_noted_once(self, engine_for, loopback, caplog):
         engine, _ = engine_for(lambda _: loopback.chat(model="m-2026"))
         assert [reply.text for reply in ask(engine, num_samples=3)] == ["Fine."] * 3

@@ -33,12 +33,14 @@ def seconds(status: int, **headers: str):
 
 
 class TestRetries:
+    @pytest.mark.fault(11, "429", "5xx", "408 and 409")
     @pytest.mark.parametrize("status", [408, 409, 425, 429, 500, 502, 503, 504])
     def test_what_may_pass_is_asked_again(self, engine_for, loopback, waits, status):
         engine, _ = engine_for(seconds(status)(loopback))
         assert ask(engine)[0].text == "at last"
         assert waits.seconds == [0.5]
 
+    @pytest.mark.fault(11, "Retry-After")
     @pytest.mark.parametrize(
         ("header", "wait"),
         [
@@ -59,6 +61,7 @@ class TestRetries:
         assert ask(engine)[0].text == "at last"
         assert waits.seconds == [wait]
 
+    @pytest.mark.fault(11, "5xx")
     def test_waits_double_and_end(self, engine_for, loopback, waits, caplog):
         engine, served = engine_for(lambda _: loopback.reply(503, {"error": "overloaded"}))
         assert ask(engine) == [NO_ANSWER]
@@ -66,6 +69,7 @@ class TestRetries:
         assert waits.seconds == [0.5, 1.0, 2.0, 4.0, 8.0, 16.0]
         assert "1 of 1 requests got no answer: 1 x HTTP 503 (overloaded)" in caplog.text
 
+    @pytest.mark.fault(11, "Retry-After", "deadline")
     def test_no_wait_goes_beyond_the_deadline_of_the_item(self, engine_for, loopback, waits):
         script = seconds(429, Retry_After="100")(loopback)
         engine, _ = engine_for(script, Patience(item_seconds=99.0))
@@ -208,6 +212,7 @@ class TestFaults:
         assert len(served.requests) == 2
         assert ("upstream is asleep" in caplog.text) == (fault == "no choices")
 
+    @pytest.mark.fault(13, "huge body")
     @pytest.mark.parametrize(
         "script",
         [
@@ -222,12 +227,14 @@ class TestFaults:
         assert len(served.requests) == 1
         assert "longer than 16777216 bytes" in caplog.text
 
+    @pytest.mark.fault(13, "gzip bomb")
     def test_a_compressed_reply_is_not_unpacked(self, engine_for, loopback, caplog):
         bomb = gzip.compress(b" " * 2**24)
         engine, _ = engine_for(lambda _: loopback.raw(200, bomb, Content_Encoding="gzip"))
         assert ask(engine) == [NO_ANSWER]
         assert "compressed (gzip)" in caplog.text
 
+    @pytest.mark.fault(13, "refused")
     def test_an_unreachable_server_is_told_soon(self, waits):
         with socket.socket() as taken:
             taken.bind(("127.0.0.1", 0))
@@ -237,11 +244,13 @@ class TestFaults:
                 ask(engine)
         assert waits.seconds == [0.5, 1.0]
 
+    @pytest.mark.fault(13, "no such host")
     def test_a_server_of_no_known_name_cannot_be_reached(self, waits):
         engine = OpenAIEngine("http://nowhere.invalid/v1", "m", clock=waits.clock)
         with pytest.raises(EngineError, match=r"nowhere\.invalid.*cannot reach"):
             ask(engine)
 
+    @pytest.mark.fault(13, "TLS")
     def test_a_server_without_tls_cannot_be_reached_over_https(self, engine_for, loopback, waits):
         served = loopback.serve(lambda _: loopback.chat())
         url = served.url.replace("http:", "https:")

@@ -180,9 +180,9 @@ def first_token_logps(reply: Json, continuations: Sequence[str]) -> list[float]:
     for alternative in alternatives if isinstance(alternatives, list) else []:
         entry = _object(alternative, "an alternative token")
         token, logp = entry.get("token"), entry.get("logprob")
-        if isinstance(token, str) and isinstance(logp, int | float) and logp <= 0.0:
+        if isinstance(token, str) and (number := _logp(logp)) is not None:
             # Two tokens may be written alike.
-            listed[token] = _log_sum(listed.get(token, -math.inf), float(logp))
+            listed[token] = _log_sum(listed.get(token, -math.inf), number)
     if not listed:
         raise EngineError(
             "the server tells no log-probabilities of alternative tokens (top_logprobs), which "
@@ -213,6 +213,17 @@ def error_message(content: bytes) -> str:
     return _printable(found if isinstance(found, str) else json.dumps(found))
 
 
+def finite(value: object) -> float | None:
+    """A number of a reply, if it is one and finite.
+
+    Example:
+        >>> finite(2), finite(True), finite(float("nan")), finite(10**400)
+        (2.0, None, None, None)
+    """
+    number = _number(value)
+    return number if number is not None and math.isfinite(number) else None
+
+
 def about_context(message: str) -> bool:
     """Whether a refusal is about a prompt that does not fit the model's context."""
     lowered = message.lower()
@@ -224,7 +235,11 @@ def _choice(reply: Json) -> Json:
     if not isinstance(choices, list) or not choices:
         said = error_message(json.dumps(dict(reply)).encode())
         raise MalformedReply(f"the reply has no choices; it says {said!r}")
-    return _object(cast(list[object], choices)[0], "choices[0]")
+    found = cast(list[object], choices)
+    if len(found) > 1:
+        # Which of them is the answer, nobody said.
+        raise MalformedReply(f"the reply has {len(found)} choices, one was asked for")
+    return _object(found[0], "choices[0]")
 
 
 def _object(value: object, name: str) -> Json:
@@ -268,8 +283,25 @@ def _summed_logp(choice: Json, num_tokens: int) -> float | None:
     if not isinstance(content, list) or not content or len(content) != num_tokens:
         return None
     logps = [_object(token, "a token").get("logprob") for token in cast(list[object], content)]
-    numbers = [float(logp) for logp in logps if isinstance(logp, int | float) and logp <= 0.0]
-    return math.fsum(numbers) if len(numbers) == len(logps) else None
+    numbers = [number for logp in logps if (number := _logp(logp)) is not None]
+    told_all = len(numbers) == len(logps) and all(map(math.isfinite, numbers))
+    return math.fsum(numbers) if told_all else None
+
+
+def _logp(value: object) -> float | None:
+    """A log-probability that a server told, if it can be one."""
+    number = _number(value)
+    return number if number is not None and number <= 0.0 else None
+
+
+def _number(value: object) -> float | None:
+    """A number of a reply, if it is one, and one that a float can hold."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return None
 
 
 def _log_sum(one: float, other: float) -> float:

@@ -1,7 +1,8 @@
 """Asking a chat server over HTTP: connections, deadlines, retries, and which refusals are final.
 
 A request goes over a connection that nobody else uses at the time, one that is open already if
-there is one (`jurist.engines.connection`).
+there is one (`jurist.engines.connection`). When it may go, and how often, is for
+`jurist.engines.restraint` to say.
 """
 
 import asyncio
@@ -26,13 +27,15 @@ from jurist.engines.connection import (
     Address,
     Broken,
     Connection,
+    NoReply,
     Reply,
     TooLong,
     Unreachable,
     trusting_the_system,
 )
-from jurist.engines.patience import Clock, Patience, retry_after_seconds
-from jurist.errors import DataError, EngineError
+from jurist.engines.patience import retry_after_seconds
+from jurist.engines.restraint import Restraint
+from jurist.errors import DataError, EngineError, OutageError
 
 MAX_REPLY_BYTES: Final = 16 * 2**20
 """Longest reply that is read; the connection is closed on a longer one."""
@@ -45,6 +48,7 @@ RETRIES_BEFORE_ANY_ANSWER: Final = 2
 """Retries of a connection to a server that never answered: it is rather not there than busy."""
 
 _RETRIED: Final = frozenset({408, 409, 425, 429})
+_BUSY: Final = frozenset({429, 503, 529})
 _FATAL: Final = frozenset({401, 402, 403, 404, 501})
 _LEAST_KEY: Final = 8
 
@@ -57,15 +61,34 @@ class _Retry(Exception):
     """This attempt failed; another may not."""
 
     def __init__(
-        self, reason: str, *, wait: float | None = None, unreachable: bool = False
+        self,
+        reason: str,
+        *,
+        wait: float | None = None,
+        unreachable: bool = False,
+        busy: bool = False,
+        asked_for: bool = False,
     ) -> None:
         super().__init__(reason)
         self.wait = wait
+        """Seconds that the server wants to be left alone, if it says."""
+
         self.unreachable = unreachable
+        """There was no connection, so that it cannot be for what was asked."""
+
+        self.busy = busy
+        """The server says that it has too much to do."""
+
+        self.asked_for = asked_for
+        """The server says to ask again."""
 
 
 class _Failed(Exception):
     """This item has no answer, and there is no use in asking again."""
+
+
+class _Stale(Exception):
+    """A connection that had been used before ended without anything of a reply."""
 
 
 class ChatSession:
@@ -75,8 +98,7 @@ class ChatSession:
         url: Where every request goes.
         key_name: Environment variable that holds the key. The key itself is kept nowhere.
         dialect: What is known of how this server wants to be asked; learns from its refusals.
-        patience: Deadlines and retries.
-        clock: Time and chance.
+        restraint: How the server has coped so far, and what it is spared; learns more.
         max_concurrency: Requests in flight at once.
     """
 
@@ -86,17 +108,17 @@ class ChatSession:
         *,
         key_name: str,
         dialect: Dialect,
-        patience: Patience,
-        clock: Clock,
+        restraint: Restraint,
         max_concurrency: int,
     ) -> None:
         self._url = url
         self._key_name = key_name
         self._dialect = dialect
-        self._patience = patience
-        self._clock = clock
+        self._restraint = restraint
+        self._patience = restraint.patience
+        self._clock = restraint.clock
         self._max_concurrency = max_concurrency
-        self._reached = False
+        self._probing: asyncio.Event | None = None
         self._asked = 0
         self._in_a_row = 0
         self._failures: Counter[str] = Counter()
@@ -165,6 +187,7 @@ class ChatSession:
         Raises:
             DataError: The prompt does not fit the model's context.
             EngineError: The server cannot be reached, refuses the caller, or fails all the time.
+            OutageError: It answered before, and does so no longer.
         """
         self._asked += 1
         try:
@@ -174,7 +197,8 @@ class ChatSession:
             self._failures[reason] += 1
             self._in_a_row += 1
             if self._in_a_row >= MAX_FAILURES_IN_A_ROW:
-                raise EngineError(
+                answered = self._restraint.breaker.ever_answered
+                raise (OutageError if answered else EngineError)(
                     f"{self._url}: {self._in_a_row} requests in a row got no answer, the last one "
                     f"because of: {reason}; look after the server, then run again to go on"
                 ) from None
@@ -185,59 +209,149 @@ class ChatSession:
     async def _until_answered(
         self, body: Callable[[], bytes], read: Callable[[Json], _T], subject: Callable[[], str]
     ) -> _T:
-        patience = self._patience
-        now = asyncio.get_running_loop().time
-        started = now()
+        patience, restraint, elapsed = self._patience, self._restraint, self._clock.elapsed
+        until = elapsed() + patience.item_seconds
         retry = 0
+        failed: _Retry | None = None
+        restraint.budget.num_requests += 1
         while True:
+            probe = await self._turn(until, failed)
+            began = elapsed()
             try:
-                return read(await self._attempt(body(), subject))
-            except MalformedReply as malformed:
-                failed = _Retry(str(malformed))
-            except _Retry as problem:
-                failed = problem
-            most = patience.max_retries
-            if failed.unreachable and not self._reached:
-                most = min(most, RETRIES_BEFORE_ANY_ANSWER)
-            wait = failed.wait
-            if wait is None:
-                wait = patience.wait_seconds(retry, self._clock.jitter())
-            if retry >= most or now() - started + wait > patience.item_seconds:
-                if failed.unreachable:
-                    raise EngineError(
-                        f"{self._url}: cannot reach the server: {failed}; is it running, and is "
-                        f"the address right?"
-                    ) from failed
-                raise _Failed(str(failed)) from failed
-            retry += 1
-            await self._clock.sleep(wait)
+                answer = read(await self._attempt(body(), subject, seconds=until - began))
+            except (MalformedReply, RecursionError, _Retry) as error:
+                failed = error if isinstance(error, _Retry) else _Retry(str(error))
+                self._note(failed, began, probe=probe)
+            except _Failed:
+                # It was refused, and so the server works.
+                restraint.breaker.answered()
+                raise
+            else:
+                restraint.breaker.answered()
+                restraint.pace.answered()
+                return answer
+            finally:
+                if probe and self._probing is not None:
+                    self._probing.set()
+                    self._probing = None
+            retry += await self._until_retry(failed, retry, until)
 
-    async def _attempt(self, body: bytes, subject: Callable[[], str]) -> Json:
-        """One request and its whole reply."""
+    async def _turn(self, until: float, failed: _Retry | None) -> bool:
+        """Wait until a request may be sent; whether it is to find out if the server is back.
+
+        Args:
+            until: When the item's time is over.
+            failed: How its last attempt failed, if there was one.
+        """
+        restraint, sleep, elapsed = self._restraint, self._clock.sleep, self._clock.elapsed
+        breaker = restraint.breaker
+        while True:
+            left = until - elapsed()
+            if left <= 0.0:
+                why = f": {failed}" if failed else ", for the server is down"
+                raise _Failed(f"no answer within {self._patience.item_seconds:g} s{why}")
+            if not breaker.is_open:
+                at = restraint.pace.booked(elapsed())
+                if (wait := at - elapsed()) <= 0.0:
+                    return False
+                await sleep(min(wait, left))
+                if wait <= left and not breaker.is_open and restraint.pace.stands(at):
+                    return False
+            elif self._probing is not None:
+                try:
+                    async with asyncio.timeout(left):
+                        await self._probing.wait()
+                except TimeoutError:
+                    continue
+            elif (wait := breaker.next_probe - elapsed()) > 0.0:
+                await sleep(min(wait, left))
+            else:
+                breaker.probe(elapsed())
+                self._probing = asyncio.Event()
+                return True
+
+    def _note(self, failed: _Retry, began: float, *, probe: bool) -> None:
+        """Let it be known how an attempt failed.
+
+        Raises:
+            OutageError: The server has been down for too long.
+        """
+        restraint, now, wait = self._restraint, self._clock.elapsed(), failed.wait or 0.0
+        if failed.busy:
+            restraint.pace.turned_away(began, now, wait)
+        breaker = restraint.breaker
+        was_open = breaker.is_open
+        breaker.failed(now, wait, probe=probe)
+        reason = self._without_key(str(failed))
+        if breaker.is_open and not was_open:
+            logger.warning(
+                "%s: the server seems to be down (%s); one request at a time goes on to ask, for "
+                "%g s at most",
+                self._url,
+                reason,
+                self._patience.outage_seconds,
+            )
+        if probe and breaker.open_seconds(now) >= self._patience.outage_seconds:
+            raise OutageError(
+                f"{self._url}: the server has not answered for {breaker.open_seconds(now):.0f} s, "
+                f"the last time because of: {reason}; look after it, then run again to go on"
+            )
+
+    async def _until_retry(self, failed: _Retry, retry: int, until: float) -> int:
+        """Wait until an item may be tried again, if it may; whether that is one of its retries."""
+        patience, breaker, elapsed = self._patience, self._restraint.breaker, self._clock.elapsed
+        if failed.unreachable and breaker.ever_answered:
+            # That there is no connection cannot be for what was asked.
+            if not breaker.is_open:
+                wait = patience.wait_seconds(retry, self._clock.jitter())
+                await self._clock.sleep(min(wait, until - elapsed()))
+            return 0
+        most = patience.max_retries
+        if failed.unreachable and not self._restraint.reached:
+            most = min(most, RETRIES_BEFORE_ANY_ANSWER)
+        wait = failed.wait
+        if breaker.is_open:
+            wait = 0.0  # The breaker says when.
+        elif wait is None:
+            wait = patience.wait_seconds(retry, self._clock.jitter())
+        if retry >= most or elapsed() + wait > until:
+            if failed.unreachable:
+                raise EngineError(
+                    f"{self._url}: cannot reach the server: {failed}; is it running, and is "
+                    f"the address right?"
+                ) from failed
+            raise _Failed(str(failed)) from failed
+        if breaker.is_open:
+            return 1
+        budget = self._restraint.budget
+        if not (failed.asked_for or budget.take()):
+            raise _Failed(
+                f"{failed}; not asked again, for {budget.num_retries} of "
+                f"{budget.num_requests} requests were"
+            ) from failed
+        await self._clock.sleep(wait)
+        return 1
+
+    async def _attempt(self, body: bytes, subject: Callable[[], str], *, seconds: float) -> Json:
+        """One request and its whole reply, within so many seconds at most."""
         patience = self._patience
-        connection: Connection | None = None
+        seconds = min(seconds, patience.attempt_seconds)
         try:
-            async with asyncio.timeout(patience.attempt_seconds):
-                connection = await self._connection()
-                reply = await connection.ask(
-                    self._address,
-                    self._headers,
-                    body,
-                    max_bytes=MAX_REPLY_BYTES,
-                    silence_seconds=patience.silence_seconds,
-                )
+            async with asyncio.timeout(seconds):
+                try:
+                    reply = await self._exchange(body, await self._connection())
+                except _Stale:
+                    # The server closed it as the request went out, which is no fault of either.
+                    reply = await self._exchange(body, await self._connection(new=True))
         except Unreachable as error:
             raise _Retry(str(error), unreachable=True) from error
         except TimeoutError as error:
-            raise _Retry(f"no whole reply within {patience.attempt_seconds:g} s") from error
+            raise _Retry(f"no whole reply within {round(seconds, 3):g} s") from error
         except Broken as error:
             raise _Retry(str(error)) from error
         except TooLong as error:
             raise _Failed(str(error)) from error
-        finally:
-            if connection is not None:
-                self._put_back(connection)
-        self._reached = True
+        self._restraint.reached = True
         encoding = reply.header(b"content-encoding") or "identity"
         if encoding.lower() != "identity":
             raise _Failed(f"the reply is compressed ({encoding}) though none was asked for")
@@ -245,9 +359,27 @@ class ChatSession:
             return parse_object(reply.content)
         raise self._refusal(reply, body, subject)
 
-    async def _connection(self) -> Connection:
+    async def _exchange(self, body: bytes, connection: Connection) -> Reply:
+        """Send a request over a connection and read the reply."""
+        was_used = connection.num_replies > 0
+        try:
+            return await connection.ask(
+                self._address,
+                self._headers,
+                body,
+                max_bytes=MAX_REPLY_BYTES,
+                silence_seconds=self._patience.silence_seconds,
+            )
+        except NoReply as error:
+            if was_used:
+                raise _Stale from error
+            raise
+        finally:
+            self._put_back(connection)
+
+    async def _connection(self, *, new: bool = False) -> Connection:
         """A connection that nobody uses, and that the server has not closed or spoken into."""
-        while self._idle:
+        while self._idle and not new:
             # The one used last is the likeliest to be open still.
             connection = self._idle.pop()
             if connection.usable:
@@ -277,15 +409,16 @@ class ChatSession:
         if status in _FATAL or "insufficient_quota" in said:
             return EngineError(f"{self._url}: {shown}; {self._advice(status)}")
         if status in _RETRIED or status >= 500:
-            header = reply.header(b"retry-after")
-            return _Retry(shown, wait=retry_after_seconds(header, self._clock.now()))
+            wait = retry_after_seconds(reply.header(b"retry-after"), self._clock.now())
+            busy = status in _BUSY
+            return _Retry(shown, wait=wait, busy=busy, asked_for=status == 429 or wait is not None)
         if about_context(said):
             return DataError(
                 f"{subject()} does not fit the model's context; {self._url} says: {said}; shorten "
                 f"it, or ask for fewer tokens"
             )
         if self._dialect.learn(said, body):
-            return _Retry(shown, wait=0.0)
+            return _Retry(shown, wait=0.0, asked_for=True)
         return _Failed(shown)
 
     def _advice(self, status: int) -> str:

@@ -23,6 +23,9 @@ from jurist.errors import ConfigError
 MAX_HEAD_BYTES: Final = 2**16
 """Longest status line with headers that is read."""
 
+MAX_INTERIM_REPLIES: Final = 16
+"""So many replies of status 1xx are passed over before one that counts."""
+
 _BUNDLES: Final = (
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/tls/certs/ca-bundle.crt",
@@ -39,6 +42,10 @@ class Unreachable(Exception):
 
 class Broken(Exception):
     """The reply broke off, or is not HTTP. The message says how."""
+
+
+class NoReply(Broken):
+    """The connection ended before anything of a reply came."""
 
 
 class TooLong(Exception):
@@ -103,6 +110,10 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._asked = False
         self._ended = False
+        self._silent = True
+        self.num_replies = 0
+        """Whole replies that have come over it."""
+
         self._lost: Exception | None = None
         self._arrival: asyncio.Future[None] | None = None
 
@@ -160,6 +171,7 @@ class Connection(asyncio.Protocol):
 
         Raises:
             Broken: If the connection breaks, the reply breaks off, or it is not HTTP.
+            NoReply: If the connection ends before anything of a reply came.
             TooLong: If the reply has more than `max_bytes`.
         """
         try:
@@ -175,21 +187,22 @@ class Connection(asyncio.Protocol):
         max_bytes: int,
         silence_seconds: float,
     ) -> Reply:
-        http, transport = self._http, self._transport
-        assert transport is not None
-        self._asked = True
-        named = [(b"Host", address.named), *headers, (b"Content-Length", b"%d" % len(body))]
-        request = h11.Request(method=b"POST", target=address.path, headers=named)
-        parts = [http.send(request), http.send(h11.Data(data=body)), http.send(h11.EndOfMessage())]
-        transport.write(b"".join(part for part in parts if part))
+        self._send(address, headers, body)
+        http = self._http
         response: h11.Response | None = None
+        num_interim = 0
         content = bytearray()
         while True:
             if response is None and self._ended and not http.trailing_data[0]:
-                raise Broken("the server closed the connection without a reply")
+                self._raise_if_lost()
+                raise NoReply("the server closed the connection without a reply")
             event = http.next_event()
             if event is h11.NEED_DATA:
                 await self._more(None if response is None else silence_seconds)
+            elif isinstance(event, h11.InformationalResponse):
+                num_interim += 1
+                if num_interim > MAX_INTERIM_REPLIES:
+                    raise Broken(f"more than {MAX_INTERIM_REPLIES} replies of status 1xx")
             elif isinstance(event, h11.Response):
                 response = event
             elif isinstance(event, h11.Data):
@@ -199,16 +212,30 @@ class Connection(asyncio.Protocol):
             elif isinstance(event, h11.EndOfMessage):
                 break
         assert response is not None
-        # What follows a reply was not asked for, and must not be taken for the next one.
-        if http.their_state is h11.DONE and not http.trailing_data[0]:
-            http.start_next_cycle()
-            self._asked = False
+        self._end_reply()
         return Reply(response.status_code, response.headers, bytes(content))
+
+    def _send(self, address: Address, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+        """Send a request."""
+        http, transport = self._http, self._transport
+        assert transport is not None
+        self._asked = self._silent = True
+        named = [(b"Host", address.named), *headers, (b"Content-Length", b"%d" % len(body))]
+        request = h11.Request(method=b"POST", target=address.path, headers=named)
+        parts = [http.send(request), http.send(h11.Data(data=body)), http.send(h11.EndOfMessage())]
+        transport.write(b"".join(part for part in parts if part))
+
+    def _end_reply(self) -> None:
+        """Make ready for the next request, if the connection is fit for one."""
+        self.num_replies += 1
+        # What follows a reply was not asked for, and must not be taken for the next one.
+        if self._http.their_state is h11.DONE and not self._http.trailing_data[0]:
+            self._http.start_next_cycle()
+            self._asked = False
 
     async def _more(self, seconds: float | None) -> None:
         """Wait until there is more to read, or the end."""
-        if self._lost is not None:
-            raise Broken(f"{type(self._lost).__name__}: {self._lost}") from self._lost
+        self._raise_if_lost()
         self._arrival = asyncio.get_running_loop().create_future()
         try:
             async with asyncio.timeout(seconds):
@@ -217,6 +244,12 @@ class Connection(asyncio.Protocol):
             raise Broken(f"the reply broke off for {seconds:g} s") from error
         finally:
             self._arrival = None
+
+    def _raise_if_lost(self) -> None:
+        """Say how the connection was lost, if it did not come to its end."""
+        if self._lost is not None:
+            kind = NoReply if self._silent else Broken
+            raise kind(f"{type(self._lost).__name__}: {self._lost}") from self._lost
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
@@ -228,6 +261,7 @@ class Connection(asyncio.Protocol):
         if not self._asked:
             self.close()
             return
+        self._silent = False
         self._http.receive_data(data)
         self._wake()
 

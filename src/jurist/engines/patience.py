@@ -18,7 +18,7 @@ BACKOFF_CAP_SECONDS: Final = 60.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Patience:
-    """Deadlines and retries of one request. Times are in seconds."""
+    """Deadlines and retries, of one request and of all of them. Times are in seconds."""
 
     connect_seconds: float = 5.0
     """Until a connection stands."""
@@ -31,14 +31,29 @@ class Patience:
     """For one attempt, from the first byte sent to the last one read. A slow model with long
     replies needs more."""
 
-    item_seconds: float = 900.0
-    """For one sample: all its attempts and the waits between them."""
+    item_seconds: float = 1200.0
+    """For one sample: all its attempts and the waits between them, an outage of the server too."""
 
     max_retries: int = 6
     """Attempts after the first."""
 
     first_wait_seconds: float = 1.0
     """Wait before the first retry; it doubles from one to the next, up to a minute."""
+
+    retry_share: float = 0.1
+    """Retries for each request, over everything that the server is asked. When they are spent,
+    what fails is not asked again, unless the server itself asks for that (429, Retry-After)."""
+
+    free_retries: int = 20
+    """Retries beyond that share, so that a short run has some."""
+
+    outage_failures: int = 6
+    """At so many failed attempts in a row, of whatever samples, a server that has answered before
+    counts as down. Then one request at a time is sent, at intervals that grow up to a minute,
+    until it answers."""
+
+    outage_seconds: float = 900.0
+    """How long a server may be down before it is given up on."""
 
     def __post_init__(self) -> None:
         for name in (
@@ -47,11 +62,17 @@ class Patience:
             "attempt_seconds",
             "item_seconds",
             "first_wait_seconds",
+            "outage_seconds",
         ):
             if not 0.0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be positive and finite, got {getattr(self, name)}")
-        if self.max_retries < 0:
-            raise ValueError(f"max_retries must not be negative, got {self.max_retries}")
+        for name in ("max_retries", "free_retries"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
+        if not 0.0 <= self.retry_share < math.inf:
+            raise ValueError(f"retry_share must be at least 0, got {self.retry_share}")
+        if self.outage_failures < 1:
+            raise ValueError(f"outage_failures must be at least 1, got {self.outage_failures}")
 
     def wait_seconds(self, retry: int, jitter: float) -> float:
         """How long to wait before a retry that the server set no time for.
@@ -77,6 +98,9 @@ class Clock:
 
     now: Callable[[], float] = time.time
     """The present, in seconds since 1970: a server may name a date to come back at."""
+
+    elapsed: Callable[[], float] = time.monotonic
+    """Seconds since whenever, by a clock that is never set back."""
 
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     """Waits so many seconds."""

@@ -13,6 +13,7 @@ from jurist.engines.chat_api import Dialect, Json
 from jurist.engines.chat_session import ChatSession
 from jurist.engines.connection import Address
 from jurist.engines.patience import Clock, Patience
+from jurist.engines.restraint import Restraint
 from jurist.errors import ConfigError
 from jurist.progress import progress
 from jurist.types import Conversation
@@ -31,6 +32,8 @@ class Server:
         max_concurrency: Requests in flight at once; positive.
         patience: Deadlines and retries.
         clock: Time and chance, for waiting.
+        restraint: What is known of how the server copes, where others ask it too; then `patience`
+            and `clock` are its own. None: nothing is.
 
     Raises:
         ConfigError: If `base_url` is not a plain http or https address, if there is no model name,
@@ -46,8 +49,9 @@ class Server:
         *,
         api_key_env: str,
         max_concurrency: int,
-        patience: Patience | None,
-        clock: Clock | None,
+        patience: Patience | None = None,
+        clock: Clock | None = None,
+        restraint: Restraint | None = None,
     ) -> None:
         if max_concurrency < 1:
             raise ValueError(f"max_concurrency must be at least 1, got {max_concurrency}")
@@ -67,8 +71,7 @@ class Server:
         """What is known of how the server wants to be asked."""
 
         self._key_name = api_key_env
-        self._patience = patience or Patience()
-        self._clock = clock or Clock()
+        self._restraint = restraint or Restraint(patience or Patience(), clock or Clock())
 
     def session(self) -> ChatSession:
         """The connections of one call of an engine."""
@@ -76,8 +79,7 @@ class Server:
             self.url,
             key_name=self._key_name,
             dialect=self.dialect,
-            patience=self._patience,
-            clock=self._clock,
+            restraint=self._restraint,
             max_concurrency=self.max_concurrency,
         )
 

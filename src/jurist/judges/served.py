@@ -1,13 +1,14 @@
 """A judge behind `jurist serve`, asked over HTTP."""
 
 from collections.abc import Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, Final, cast
 
 from jurist.digest import canonical
-from jurist.engines.chat_api import Json, MalformedReply
+from jurist.engines.chat_api import Json, MalformedReply, finite
 from jurist.engines.chat_session import ChatSession
 from jurist.engines.patience import Clock, Patience
+from jurist.engines.restraint import Restraint
 from jurist.engines.server import Server, run_to_end
 from jurist.types import Comparison, Failure, Judgement, Verdict
 
@@ -43,7 +44,10 @@ class JuristServer:
     clock: Clock = Clock()
     """Time and chance, for waiting."""
 
+    _restraint: Restraint = field(init=False, repr=False, compare=False)
+
     def __post_init__(self) -> None:
+        object.__setattr__(self, "_restraint", Restraint(self.patience, self.clock))
         self.route("/v1/judge")
 
     def route(self, path: str) -> Server:
@@ -54,8 +58,7 @@ class JuristServer:
             "jurist",
             api_key_env=self.api_key_env,
             max_concurrency=self.max_concurrency,
-            patience=self.patience,
-            clock=self.clock,
+            restraint=self._restraint,
         )
 
 
@@ -72,6 +75,7 @@ class ServedJudge(JuristServer):
 
         Raises:
             EngineError: The server cannot be reached, refuses the caller, or fails all the time.
+            OutageError: It answered before, and does so no longer.
         """
         found: list[list[Judgement] | None] = [None] * len(comparisons)
 
@@ -123,20 +127,44 @@ def _read(reply: Json, num: int) -> list[list[Judgement]]:
 def _judgements(ballot: object) -> list[Judgement]:
     try:
         readings = cast("dict[str, list[dict[str, Any]]]", ballot)["readings"]
-        found = [
-            Judgement(
-                text=one["text"],
-                outcome=Failure(one["failure"]) if one["failure"] else Verdict(one["verdict"]),
-                probability=one["probability"],
-                strength=one["strength"],
-                swapped=one["swapped"],
-                num_tokens=one["num_tokens"],
-                num_prompt_tokens=one["num_prompt_tokens"],
-            )
-            for one in readings
-        ]
+        found = [_judgement(one) for one in readings]
     except (KeyError, TypeError, ValueError) as error:
         raise MalformedReply(f"expected readings, found {ballot!s:.80}") from error
     if not found:
         raise MalformedReply("expected at least one reading of each comparison, found none")
     return found
+
+
+def _judgement(reading: dict[str, Any]) -> Judgement:
+    """One reading, if it is what this package writes: a verdict or a failure, and numbers that can
+    be.
+
+    Raises:
+        KeyError, TypeError, ValueError: If it is not.
+    """
+    text, failure, swapped = reading["text"], reading["failure"], reading["swapped"]
+    counts = [reading["num_tokens"], reading["num_prompt_tokens"]]
+    probability, strength = _known(reading["probability"]), _known(reading["strength"])
+    if not isinstance(text, str) or not isinstance(swapped, bool):
+        raise TypeError("text or swapped")
+    if not all(type(count) is int and 0 <= count < 2**53 for count in counts):
+        raise ValueError("num_tokens or num_prompt_tokens")
+    if probability is not None and (failure is not None or not 0.0 <= probability <= 1.0):
+        raise ValueError("probability")
+    return Judgement(
+        text=text,
+        outcome=Verdict(reading["verdict"]) if failure is None else Failure(failure),
+        probability=probability,
+        strength=strength,
+        swapped=swapped,
+        num_tokens=counts[0],
+        num_prompt_tokens=counts[1],
+    )
+
+
+def _known(value: object) -> float | None:
+    """A number that may be missing."""
+    number = finite(value)
+    if number is None and value is not None:
+        raise ValueError("a number that is none")
+    return number

@@ -1,14 +1,18 @@
 """Rewards of single responses from a server that `jurist serve` runs."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jurist.digest import canonical
-from jurist.engines.chat_api import Json, MalformedReply
+from jurist.engines.chat_api import Json, MalformedReply, finite
 from jurist.engines.chat_session import ChatSession
 from jurist.engines.server import run_to_end
+from jurist.errors import OutageError
 from jurist.judges.served import JuristServer
 from jurist.types import Conversation
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +32,13 @@ class ServedReward(JuristServer):
     ) -> list[float | None]:
         """Reward every response; see `ResponseReward`.
 
+        What has no answer within its time (`Patience.item_seconds`) has no reward. Nor has what a
+        server that answered before leaves unanswered when it is down for longer than
+        `Patience.outage_seconds`: training goes on, and whoever trains says for how long
+        (`jurist.adapters.TRLReward`).
+
         Raises:
-            EngineError: The server cannot be reached, refuses the caller, or fails all the time.
+            EngineError: The server was never reached, or refuses the caller.
             ValueError: If the lengths differ.
         """
         wanted = list(zip(prompts, responses, references, strict=True))
@@ -47,7 +56,10 @@ class ServedReward(JuristServer):
                     (lambda place=place: ask(session, place)) for place in range(len(wanted))
                 )
 
-        run_to_end(run())
+        try:
+            run_to_end(run())
+        except OutageError as outage:
+            logger.warning("%d of %d without a reward: %s", found.count(None), len(found), outage)
         return found
 
 
@@ -63,7 +75,7 @@ def _read(reply: Json) -> float | None:
     match reply:
         case {"rewards": [{"reward": None}]}:
             return None
-        case {"rewards": [{"reward": int() | float() as reward}]}:
-            return float(reward)
+        case {"rewards": [{"reward": reward}]} if (number := finite(reward)) is not None:
+            return number
         case _:
             raise MalformedReply(f"expected one reward, found {reply!s:.80}")
