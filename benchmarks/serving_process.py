@@ -11,13 +11,11 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
-import uvicorn
-
 from benchmarks.serving import READY
 from jurist.recipes.judge_config import JudgeConfig, VotingConfig
 from jurist.recipes.loaded import LoadedJudge
 from jurist.recipes.serve import ServeConfig, service_of
-from jurist.serving import About, Rules, Service, make_app
+from jurist.serving import About, Rules, Service, make_app, make_server
 from jurist.types import Comparison, Judgement, Verdict
 from jurist.worlds import BASE
 
@@ -51,10 +49,7 @@ def main() -> None:
             service = service_of(config, stack.enter_context(LoadedJudge(asked)))
         listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=2048))
         print(f"{READY}{listener.getsockname()[1]}", flush=True)
-        server = uvicorn.Server(
-            uvicorn.Config(make_app(service), log_level="warning", access_log=False)
-        )
-        server.run(sockets=[listener])
+        make_server(make_app(service)).run(sockets=[listener])
 
 
 if __name__ == "__main__":
