@@ -25,8 +25,9 @@ from jurist.engines.chat_session import MAX_REPLY_BYTES
 from jurist.engines.openai import OpenAIEngine
 from jurist.engines.patience import Patience
 from jurist.errors import DataError, EngineError, JuristError
+from jurist.formats.direct import Direct
 from jurist.formats.pairwise import Pairwise
-from jurist.judges import Ballot, BothOrders, ballots
+from jurist.judges import Ballot, BothOrders, DirectJudge, ballots
 from jurist.judges.pairwise import PairwiseJudge
 from jurist.types import Comparison, Failure, Judgement, Sampling, Verdict, user
 
@@ -519,6 +520,54 @@ def test_no_verdict_comes_of_any_of_them_and_run_again_the_rest_is_judged(
     # Of each not more than the cap is held at a time.
     assert grown < 8 * MAX_REPLY_BYTES / 2**20
     figure("bad_http_scripts", len(SCRIPTS) + len(ODD))
+
+
+def weighing(*logps: tuple[object, object]) -> bytes:
+    """A reply that tells how likely its first token's alternatives are."""
+    tokens = [{"token": token, "logprob": logp} for token, logp in logps]
+    choice = {**chat("[[A]]")["choices"][0], "logprobs": {"content": [{"top_logprobs": tokens}]}}
+    return said({"choices": [choice]})
+
+
+@pytest.mark.fault(14, "no log-probabilities")
+@pytest.mark.parametrize(
+    "reply",
+    [
+        weighing(("A", -0.1), ("B", None)),
+        weighing(("A", float("nan")), ("B", -0.1)),
+        weighing(("A", -0.1), ("B", 0.5)),
+        weighing(("A", -(10**400)), ("B", -0.1)),
+        weighing(("A", "-0.1"), ("B", -0.1)),
+        weighing(("A", True), ("B", -0.1)),
+        weighing(("A", float("-inf")), ("B", float("-inf"))),
+        said({"choices": [{**chat("A")["choices"][0], "logprobs": "many"}]}),
+        said(chat(None, "length")).replace(b"choices", b"chances"),
+    ],
+    ids=["null", "nan", "above 0", "huge", "text", "true", "nothing likely", "of another kind",
+         "no choices"],
+)  # fmt: skip
+def test_likelihoods_that_cannot_be_are_no_verdict(module_loopback, make_waits, reply):
+    def script(request):
+        poisoned = "<poisoned>" in request.body["messages"][0]["content"]
+        return reply if poisoned else weighing(("A", -2.0), ("B", -0.1))
+
+    engine = OpenAIEngine(
+        module_loopback.serve(script).url, "m", patience=PATIENCE, clock=make_waits().clock
+    )
+    asked = [comparison(name) for name in ("before", "poisoned", "after")]
+    before, poisoned, after = (one for (one,) in DirectJudge(engine, format=Direct())(asked))
+    assert poisoned == Judgement(text="", outcome=Failure.ERROR)
+    assert before.outcome is after.outcome is Verdict.SECOND
+
+
+@pytest.mark.fault(14, "no log-probabilities")
+@pytest.mark.parametrize("told", [None, {"content": None}, {"content": []}, {}], ids=str)
+def test_a_server_that_tells_no_likelihoods_stops_the_run(module_loopback, make_waits, told):
+    reply = said({"choices": [{**chat("A")["choices"][0], "logprobs": told}]})
+    url = module_loopback.serve(lambda _: reply).url
+    engine = OpenAIEngine(url, "m", patience=PATIENCE, clock=make_waits().clock)
+    with pytest.raises(EngineError, match="tells no log-probabilities"):
+        DirectJudge(engine, format=Direct())([comparison("any")])
 
 
 @pytest.mark.parametrize("name", ODD)
