@@ -443,8 +443,8 @@ def named(*tables: dict[str, Bad]):
 def test_what_an_item_becomes_and_that_the_others_are_judged(meetings, name):
     bad, met = SCRIPTS[name], meetings[name, False]
     assert met.requests == bad.requests
-    deadline = HASTY.attempt_seconds if bad.slow else PATIENCE.attempt_seconds
-    assert met.seconds < met.requests * deadline + 10.0
+    # What is wrong is seen when it is there, and not when a deadline has passed.
+    assert met.seconds < PATIENCE.attempt_seconds
     if not isinstance(bad.becomes, Failure):
         assert type(met.error) is bad.becomes
         return
