@@ -232,8 +232,6 @@ NETWORK = {
 }  # fmt: skip
 """The connection breaks, or what comes is not HTTP."""
 
-DEEP = b'{"a":' * 960 + b"1" + b"}" * 960
-
 REPLIES = {
     "empty": Bad(NO_REPLY, reply(b"")),
     "a page": Bad(NO_REPLY, reply(f"<html>{VERDICT}</html>".encode(), "Content-Type: text/html")),
@@ -245,7 +243,6 @@ REPLIES = {
     "a text": Bad(NO_REPLY, said(VERDICT)),
     "null": Bad(NO_REPLY, said(None)),
     "deep JSON": Bad(NO_REPLY, reply(b"[" * 100_000)),
-    "JSON as deep as can be read": Bad(NO_REPLY, reply(DEEP)),
     "a number of 5000 digits": Bad(NO_REPLY, reply(BODY[:-1] + b', "n": ' + b"9" * 5000 + b"}")),
     "not UTF-8": Bad(NO_REPLY, reply(BODY.replace(b"adds", b"\xff\xfe"))),
     "an error in a 200": Bad(NO_REPLY, said({"error": {"message": VERDICT}})),
@@ -520,6 +517,28 @@ def test_no_verdict_comes_of_any_of_them_and_run_again_the_rest_is_judged(
     # Of each not more than the cap is held at a time.
     assert grown < 8 * MAX_REPLY_BYTES / 2**20
     figure("bad_http_scripts", len(SCRIPTS) + len(ODD))
+
+
+@pytest.mark.fault(14, "not a reply")
+def test_json_that_is_just_not_too_deep_to_be_read_is_none_either(module_loopback, make_waits):
+    depths = range(800, 1000)
+
+    def script(request):
+        depth = int(re.search("<depth (.*?)>", request.body["messages"][0]["content"])[1])
+        return reply(b'{"a":' * depth + b"1" + b"}" * depth) if depth else OTHERS
+
+    patience = Patience(max_retries=0)
+    engine = OpenAIEngine(
+        module_loopback.serve(script).url,
+        "m",
+        patience=patience,
+        clock=make_waits().clock,
+        max_concurrency=1,
+    )
+    asked = [comparison(f"depth {each}") for depth in depths for each in (depth, 0)]
+    judged = PairwiseJudge(engine, format=Pairwise(), sampling=Sampling())(asked)
+    outcomes = [one.outcome for (one,) in judged]
+    assert outcomes == [Failure.ERROR, Verdict.SECOND] * len(depths)
 
 
 def weighing(*logps: tuple[object, object]) -> bytes:
