@@ -1,3 +1,10 @@
 """Programs for processes of their own are no test modules, and import what may not be there."""
 
-collect_ignore = ["inspect_evaluation.py", "lm_evaluation.py", "grpo_training.py", "stating.py"]
+collect_ignore = [
+    "grpo_outage.py",
+    "grpo_training.py",
+    "inspect_evaluation.py",
+    "judging_server.py",
+    "lm_evaluation.py",
+    "stating.py",
+]

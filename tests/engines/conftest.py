@@ -212,13 +212,20 @@ class Waits:
     def __init__(self):
         self.seconds: list[float] = []
         self.time = 0.0
+        self._ends: list[float] = []
 
     async def sleep(self, seconds: float) -> None:
         self.seconds.append(seconds)
         until = self.time + seconds
-        await asyncio.sleep(0)
-        # Those who wait at one time wait side by side.
-        self.time = max(self.time, until)
+        self._ends.append(until)
+        try:
+            await asyncio.sleep(0)
+            # Those who wait at one time wait side by side, and the first to be done goes first.
+            while until > min(self._ends):
+                await asyncio.sleep(0)
+            self.time = max(self.time, until)
+        finally:
+            self._ends.remove(until)
 
     @property
     def clock(self) -> Clock:

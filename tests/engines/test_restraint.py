@@ -62,24 +62,29 @@ class TestPace:
 
     def test_one_that_is_turned_away_doubles_the_gap_and_answers_lessen_it(self):
         pace = Pace(0.2)
-        for now in (0.0, 1.0, 2.0, 3.0):
-            pace.booked(now)
-        pace.turned_away(3.0, now=4.0, wait=0.0)  # 1 s apart so far
-        assert [pace.booked(4.0) for _ in range(3)] == [4.0, 6.0, 8.0]
-        pace.turned_away(3.5, now=5.0, wait=0.0)  # began before the pace was slowed down
-        assert pace.booked(5.0) == 10.0
+        for number in range(8):  # 0.01 s, then twice that, and so on
+            pace.turned_away(booked=number + 0.5, now=number + 1.0, wait=0.0)
+        assert [pace.booked(9.0) for _ in range(3)] == pytest.approx([9.28, 10.56, 11.84])
         for _ in range(10):
-            pace.answered()
-        assert pace.booked(5.0) == 12.0
-        assert pace.booked(5.0) == pytest.approx(13.0)  # ten answers at 2 ** -0.1 each
+            pace.answered()  # 2 ** -0.1 each
+        assert pace.booked(9.0) == pytest.approx(13.12)
+        assert pace.booked(9.0) == pytest.approx(13.12 + 0.64)
 
-    def test_while_it_wants_to_be_left_alone_nothing_begins_that_was_booked(self):
+    def test_what_was_booked_before_says_nothing_and_does_not_stand(self):
         pace = Pace(0.1)
         at = pace.booked(0.0)
-        assert pace.stands(at)
-        pace.turned_away(0.0, now=1.0, wait=30.0)
-        assert not pace.stands(30.0) and pace.stands(31.0)
-        assert pace.booked(2.0) == 31.0
+        assert pace.stands(at, booked=0.0)
+        for _ in range(9):
+            pace.turned_away(booked=0.5, now=1.0, wait=0.0)
+        assert not pace.stands(5.0, booked=0.5)
+        assert pace.booked(1.0) == 1.01
+
+    def test_while_it_wants_to_be_left_alone_nothing_begins(self):
+        pace = Pace(0.1)
+        pace.turned_away(booked=0.0, now=1.0, wait=30.0)
+        pace.turned_away(booked=0.0, now=2.0, wait=40.0)
+        assert not pace.stands(41.0, booked=2.0) and pace.stands(42.0, booked=2.0)
+        assert pace.booked(2.0) == 42.0
 
     @pytest.mark.fault(11, "429")
     @pytest.mark.parametrize("allowed_per_second", [0.02, 1.0, 30.0])
@@ -91,7 +96,6 @@ class TestPace:
 
     def test_a_gap_ends(self):
         pace = Pace(0.1)
-        pace.booked(0.0)
         pace.turned_away(0.0, now=1.0, wait=0.0)
         for _ in range(300):
             pace.answered()

@@ -4,17 +4,21 @@ Nothing of TRL is imported: what it asks of a reward function is a signature. It
 tested, at version 1.16. None means "no reward" there: such a completion is left out of its group's
 mean and has an advantage of 0. What the adapters hold is pickled with them, as `async_grpo` does
 with a reward: `jurist.load_judge` and `ServedReward` can be.
+
+A judge behind a server may go down while a policy trains. Then completions have no reward, training
+goes on, and `NAME/without_reward` says so; after too many such batches in a row it is stopped.
 """
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, cast
 
+from jurist.adapters.tolerance import MAX_LOST_BATCHES, MAX_WITHOUT_REWARD, Tolerance
 from jurist.data.turns import messages, prompt_of
-from jurist.errors import ConfigError, DataError
+from jurist.errors import ConfigError, DataError, OutageError
 from jurist.judges import Judge, Scorer, ballots
-from jurist.rewards import Cohort, CohortReward, ResponseReward, drawn_order
+from jurist.rewards import Cohort, CohortReward, CohortRewards, ResponseReward, drawn_order
 from jurist.types import Comparison, Conversation, Failure, Judgement, Verdict
 
 
@@ -31,12 +35,24 @@ class TRLCohortReward:
     name: str = "jurist"
     """What TRL calls the reward in its logs."""
 
+    max_without_reward: float = MAX_WITHOUT_REWARD
+    """Share of a batch that may be without a reward before the batch counts as lost."""
+
+    max_lost_batches: int = MAX_LOST_BATCHES
+    """At so many lost batches in a row training is stopped, by an error. In a process of its own,
+    each counts for itself."""
+
+    _tolerance: Tolerance = field(init=False, repr=False, compare=False)
+
     def __post_init__(self) -> None:
         if self.num_generations < 2:
             raise ConfigError(
                 f"num_generations must be at least 2, or there is nothing to compare; got "
                 f"{self.num_generations}"
             )
+        object.__setattr__(
+            self, "_tolerance", Tolerance(self.name, self.max_without_reward, self.max_lost_batches)
+        )
 
     @property
     def __name__(self) -> str:
@@ -66,6 +82,7 @@ class TRLCohortReward:
             ConfigError: If a prompt has another number of completions than `num_generations`, or
                 a multiple of it.
             DataError: If a prompt or completion is none of the above, such as a turn with tools.
+            EngineError: If the judge cannot be asked, or too many batches in a row were lost.
         """
         groups: dict[Conversation, list[int]] = {}
         for number, prompt in enumerate(prompts):
@@ -83,7 +100,12 @@ class TRLCohortReward:
             for prompt, members in groups.items()
         ]
         found: list[float | None] = [None] * len(texts)
-        rewarded = self.reward(cohorts)
+        outage: OutageError | None = None
+        try:
+            rewarded = self.reward(cohorts)
+        except OutageError as error:
+            outage = error
+            rewarded = [CohortRewards(rewards=(None,) * len(one.responses)) for one in cohorts]
         for members, rewards in zip(groups.values(), rewarded, strict=True):
             for number, reward in zip(members, rewards.rewards, strict=True):
                 found[number] = reward
@@ -93,6 +115,7 @@ class TRLCohortReward:
             log_metric(f"{self.name}/comparisons", float(made))
             log_metric(f"{self.name}/failed_comparisons", failed / made if made else 0.0)
             log_metric(f"{self.name}/without_reward", found.count(None) / len(found))
+        self._tolerance.note(found.count(None), len(found), outage)
         return found
 
 
@@ -111,6 +134,20 @@ class TRLReward:
 
     name: str = "jurist"
     """What TRL calls the reward in its logs."""
+
+    max_without_reward: float = MAX_WITHOUT_REWARD
+    """Share of a batch that may be without a reward before the batch counts as lost."""
+
+    max_lost_batches: int = MAX_LOST_BATCHES
+    """At so many lost batches in a row training is stopped, by an error. In a process of its own,
+    each counts for itself."""
+
+    _tolerance: Tolerance = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(
+            self, "_tolerance", Tolerance(self.name, self.max_without_reward, self.max_lost_batches)
+        )
 
     @property
     def __name__(self) -> str:
@@ -140,6 +177,7 @@ class TRLReward:
             ConfigError: If the training set has no such column.
             DataError: If a prompt, completion or reference is none of the above, or a reference is
                 missing that the reward needs.
+            EngineError: If the judge cannot be asked, or too many batches in a row were lost.
         """
         references: list[str | None] = [None] * len(completions)
         if self.column is not None:
@@ -150,13 +188,17 @@ class TRLReward:
                 )
             given = cast(Sequence[object], columns[self.column])
             references = [completion_text(reference) for reference in given]
-        found = self.reward(
-            [prompt_of(prompt) for prompt in prompts],
-            [completion_text(completion) for completion in completions],
-            references,
-        )
+        asked = [prompt_of(prompt) for prompt in prompts]
+        texts = [completion_text(completion) for completion in completions]
+        found: list[float | None] = [None] * len(texts)
+        outage: OutageError | None = None
+        try:
+            found = self.reward(asked, texts, references)
+        except OutageError as error:
+            outage = error
         if log_metric is not None:
             log_metric(f"{self.name}/without_reward", found.count(None) / len(found))
+        self._tolerance.note(found.count(None), len(found), outage)
         return found
 
 

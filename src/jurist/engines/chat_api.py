@@ -45,6 +45,8 @@ _CONTEXT_WORDS: Final = (
     "exceeds the model",
 )
 
+_ROUNDING: Final = 1e-6
+
 # Half a surrogate pair cannot be UTF-8, but it can be escaped.
 _ENCODER: Final = json.JSONEncoder(ensure_ascii=True, allow_nan=False)
 
@@ -180,9 +182,13 @@ def first_token_logps(reply: Json, continuations: Sequence[str]) -> list[float]:
     for alternative in alternatives if isinstance(alternatives, list) else []:
         entry = _object(alternative, "an alternative token")
         token, logp = entry.get("token"), entry.get("logprob")
-        if isinstance(token, str) and (number := _logp(logp)) is not None:
+        if not isinstance(token, str):
+            continue
+        if (number := _logp(logp)) is not None:
             # Two tokens may be written alike.
             listed[token] = _log_sum(listed.get(token, -math.inf), number)
+        elif token in continuations:
+            raise MalformedReply(f"the log-probability of {token!r} is none: {logp!r:.40}")
     if not listed:
         raise EngineError(
             "the server tells no log-probabilities of alternative tokens (top_logprobs), which "
@@ -291,7 +297,7 @@ def _summed_logp(choice: Json, num_tokens: int) -> float | None:
 def _logp(value: object) -> float | None:
     """A log-probability that a server told, if it can be one."""
     number = _number(value)
-    return number if number is not None and number <= 0.0 else None
+    return min(number, 0.0) if number is not None and number <= _ROUNDING else None
 
 
 def _number(value: object) -> float | None:

@@ -119,6 +119,7 @@ class ChatSession:
         self._clock = restraint.clock
         self._max_concurrency = max_concurrency
         self._probing: asyncio.Event | None = None
+        self._told_outage = False
         self._asked = 0
         self._in_a_row = 0
         self._failures: Counter[str] = Counter()
@@ -215,29 +216,26 @@ class ChatSession:
         failed: _Retry | None = None
         restraint.budget.num_requests += 1
         while True:
-            probe = await self._turn(until, failed)
-            began = elapsed()
+            booked = await self._turn(until, failed)
+            sent = body()
             try:
-                answer = read(await self._attempt(body(), subject, seconds=until - began))
+                answer = read(await self._attempt(sent, subject, seconds=until - elapsed()))
             except (MalformedReply, RecursionError, _Retry) as error:
                 failed = error if isinstance(error, _Retry) else _Retry(str(error))
-                self._note(failed, began, probe=probe)
+                self._note(failed, booked)
             except _Failed:
                 # It was refused, and so the server works.
-                restraint.breaker.answered()
+                restraint.breaker.works()
                 raise
             else:
+                restraint.answered = (sent, read)
                 restraint.breaker.answered()
                 restraint.pace.answered()
                 return answer
-            finally:
-                if probe and self._probing is not None:
-                    self._probing.set()
-                    self._probing = None
             retry += await self._until_retry(failed, retry, until)
 
-    async def _turn(self, until: float, failed: _Retry | None) -> bool:
-        """Wait until a request may be sent; whether it is to find out if the server is back.
+    async def _turn(self, until: float, failed: _Retry | None) -> float:
+        """Wait until a request may be sent; when that was settled.
 
         Args:
             until: When the item's time is over.
@@ -251,12 +249,13 @@ class ChatSession:
                 why = f": {failed}" if failed else ", for the server is down"
                 raise _Failed(f"no answer within {self._patience.item_seconds:g} s{why}")
             if not breaker.is_open:
-                at = restraint.pace.booked(elapsed())
-                if (wait := at - elapsed()) <= 0.0:
-                    return False
+                now = elapsed()
+                at = restraint.pace.booked(now)
+                if (wait := at - now) <= 0.0:
+                    return now
                 await sleep(min(wait, left))
-                if wait <= left and not breaker.is_open and restraint.pace.stands(at):
-                    return False
+                if wait <= left and not breaker.is_open and restraint.pace.stands(at, now):
+                    return now
             elif self._probing is not None:
                 try:
                     async with asyncio.timeout(left):
@@ -266,36 +265,71 @@ class ChatSession:
             elif (wait := breaker.next_probe - elapsed()) > 0.0:
                 await sleep(min(wait, left))
             else:
-                breaker.probe(elapsed())
-                self._probing = asyncio.Event()
-                return True
+                await self._probe(left)
 
-    def _note(self, failed: _Retry, began: float, *, probe: bool) -> None:
-        """Let it be known how an attempt failed.
+    async def _probe(self, seconds: float) -> None:
+        """Ask again what was answered before, to find out whether the server is back.
+
+        An item that has no answer yet would not tell: it may be one that no server can answer.
 
         Raises:
             OutageError: The server has been down for too long.
         """
-        restraint, now, wait = self._restraint, self._clock.elapsed(), failed.wait or 0.0
-        if failed.busy:
-            restraint.pace.turned_away(began, now, wait)
-        breaker = restraint.breaker
-        was_open = breaker.is_open
-        breaker.failed(now, wait, probe=probe)
-        reason = self._without_key(str(failed))
-        if breaker.is_open and not was_open:
+        breaker, elapsed = self._restraint.breaker, self._clock.elapsed
+        assert self._restraint.answered is not None
+        body, read = self._restraint.answered
+        began = elapsed()
+        since = began - breaker.open_seconds(began)
+        breaker.probe(began)
+        self._probing = asyncio.Event()
+        try:
+            read(await self._attempt(body, lambda: "what was asked before", seconds=seconds))
+        except (MalformedReply, RecursionError, _Retry) as error:
+            self._note_outage(error)
+        except _Failed:
+            breaker.works()
+        else:
+            breaker.works()
+            if self._told_outage:
+                self._told_outage = False
+                logger.warning(
+                    "%s: the server answers again, after %.0f s", self._url, elapsed() - since
+                )
+        finally:
+            self._probing.set()
+            self._probing = None
+
+    def _note_outage(self, error: Exception) -> None:
+        """Let it be known how a probe failed.
+
+        Raises:
+            OutageError: The server has been down for too long.
+        """
+        breaker, now, most = self._restraint.breaker, self._clock.elapsed(), self._patience
+        wait = error.wait if isinstance(error, _Retry) else None
+        breaker.failed(now, wait or 0.0, probe=True)
+        reason, seconds = self._without_key(str(error)), breaker.open_seconds(now)
+        if seconds >= most.outage_seconds:
+            raise OutageError(
+                f"{self._url}: the server has not answered for {seconds:.0f} s, the last time "
+                f"because of: {reason}; look after it, then run again to go on"
+            ) from error
+        if not self._told_outage:
+            self._told_outage = True
             logger.warning(
-                "%s: the server seems to be down (%s); one request at a time goes on to ask, for "
-                "%g s at most",
+                "%s: the server answers nothing any more (%s); it is given %g s to come back, and "
+                "nothing is lost",
                 self._url,
                 reason,
-                self._patience.outage_seconds,
+                most.outage_seconds,
             )
-        if probe and breaker.open_seconds(now) >= self._patience.outage_seconds:
-            raise OutageError(
-                f"{self._url}: the server has not answered for {breaker.open_seconds(now):.0f} s, "
-                f"the last time because of: {reason}; look after it, then run again to go on"
-            )
+
+    def _note(self, failed: _Retry, booked: float) -> None:
+        """Let it be known how an attempt failed."""
+        restraint, now, wait = self._restraint, self._clock.elapsed(), failed.wait or 0.0
+        if failed.busy:
+            restraint.pace.turned_away(booked, now, wait)
+        restraint.breaker.failed(now, wait, probe=False)
 
     async def _until_retry(self, failed: _Retry, retry: int, until: float) -> int:
         """Wait until an item may be tried again, if it may; whether that is one of its retries."""
@@ -321,13 +355,11 @@ class ChatSession:
                     f"the address right?"
                 ) from failed
             raise _Failed(str(failed)) from failed
-        if breaker.is_open:
-            return 1
         budget = self._restraint.budget
-        if not (failed.asked_for or budget.take()):
+        if not (breaker.is_open or failed.asked_for or budget.take()):
             raise _Failed(
-                f"{failed}; not asked again, for {budget.num_retries} of "
-                f"{budget.num_requests} requests were"
+                f"{failed}; not asked again, for {budget.num_retries} retries of "
+                f"{budget.num_requests} requests are as many as may be"
             ) from failed
         await self._clock.sleep(wait)
         return 1

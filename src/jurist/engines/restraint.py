@@ -5,14 +5,15 @@ clock that is never set back.
 """
 
 import math
-from collections import deque
+from collections.abc import Callable
 from typing import Final
 
+from jurist.engines.chat_api import Json
 from jurist.engines.patience import BACKOFF_CAP_SECONDS, Clock, Patience
 
 _FIRST_PROBE_SECONDS: Final = 1.0
-_STARTS: Final = 32
-_NO_GAP_SECONDS: Final = 1e-3
+_FIRST_GAP_SECONDS: Final = 0.01
+_NO_GAP_SECONDS: Final = 1e-4
 
 
 class RetryBudget:
@@ -45,10 +46,10 @@ class RetryBudget:
 class Pace:
     """When the next request may begin: at once, until a server says that it has too much to do.
 
-    Then requests begin a gap apart, at first twice of what they were apart before; it doubles
-    whenever a request that began after that is turned away, and every answer makes it smaller.
-    Where the two hold the balance, about one request in `2 / share` is turned away, whatever the
-    server's own limit is a limit of: so the retries stay within the share.
+    Then requests begin a gap apart. It doubles whenever one booked since is turned away, and
+    every answer makes it smaller. Where the two hold the balance, about one request in `2 / share`
+    is turned away, whatever it is that the server can bear so much of: the retries stay within the
+    share.
 
     Args:
         share: Retries for each request that are not too many. At least 0.
@@ -60,46 +61,51 @@ class Pace:
         self._next = -math.inf
         self._alone_until = -math.inf
         self._slowed = -math.inf
-        self._starts: deque[float] = deque(maxlen=_STARTS)
 
     def booked(self, now: float) -> float:
         """When the next request may begin, which is then taken."""
         at = max(now, self._next)
         self._next = at + self._gap
-        self._starts.append(at)
         return at
 
-    def stands(self, at: float) -> bool:
-        """Whether a request that was booked may still begin then: the server may have asked to be
-        left alone for longer since."""
-        return at >= self._alone_until
+    def stands(self, at: float, booked: float) -> bool:
+        """Whether a request may begin as it was booked: the server may have turned others away
+        since.
 
-    def turned_away(self, began: float, now: float, wait: float) -> None:
+        Args:
+            at: When it is to begin.
+            booked: When it was booked.
+        """
+        return at >= self._alone_until and booked > self._slowed
+
+    def turned_away(self, booked: float, now: float, wait: float) -> None:
         """Take note that a request was turned away.
 
         Args:
-            began: When it began. What began before the pace was slowed down the last time says
+            booked: When it was booked. What was before the pace was slowed down the last time says
                 nothing of the pace since.
             now: The present.
             wait: How long the server wants to be left alone.
         """
         self._alone_until = max(self._alone_until, now + wait)
+        if booked > self._slowed:
+            self._slowed = now
+            gap = max(2.0 * self._gap, _FIRST_GAP_SECONDS)
+            self._gap = min(gap, BACKOFF_CAP_SECONDS)
+            # Nothing stands that was booked before.
+            self._next = now + self._gap
         self._next = max(self._next, self._alone_until)
-        if began < self._slowed:
-            return
-        self._slowed = now
-        usual = (now - self._starts[0]) / len(self._starts) if self._starts else 0.0
-        self._gap = min(2.0 * (self._gap or usual), BACKOFF_CAP_SECONDS)
 
     def answered(self) -> None:
         """Take note of an answer."""
-        self._gap = self._gap * self._easing if self._gap > _NO_GAP_SECONDS else 0.0
+        eased = self._gap * self._easing
+        self._gap = eased if eased >= _NO_GAP_SECONDS else 0.0
 
 
 class Breaker:
     """Opens when a server that has answered before fails all the time, whatever it is asked.
 
-    While it is open one request is sent at a time, at growing intervals, to find out whether the
+    While it is open nothing is sent but a probe, at growing intervals, to find out whether the
     server is there again. A server that never answered is another matter: it is rather not there,
     or cannot do what is asked, and to wait would help neither.
 
@@ -134,11 +140,15 @@ class Breaker:
         self._interval = min(2.0 * self._interval, self._max_interval)
         self.next_probe = now + self._interval
 
-    def answered(self) -> None:
-        """Take note of an answer, also one that refuses what was asked: the server works."""
-        self.ever_answered = True
+    def works(self) -> None:
+        """Take note that the server works: it answered a probe, or refused what was asked."""
         self._in_a_row = 0
         self._opened = None
+
+    def answered(self) -> None:
+        """Take note of an answer."""
+        self.ever_answered = True
+        self.works()
 
     def failed(self, now: float, wait: float, *, probe: bool) -> None:
         """Take note of an attempt that failed.
@@ -171,6 +181,10 @@ class Restraint:
 
         self.reached = False
         """Whether any reply has come, of whatever kind."""
+
+        self.answered: tuple[bytes, Callable[[Json], object]] | None = None
+        """The body of a request that was answered, and how the answer is read: what can be asked
+        again to find out whether the server works."""
 
         self.budget = RetryBudget(patience.retry_share, patience.free_retries)
         """Retries that may be made."""
