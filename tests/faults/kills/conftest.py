@@ -1,0 +1,38 @@
+"""The process that starts and kills others, one for all tests here, and a little data."""
+
+import importlib
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from jurist.data import write_preferences
+from jurist.worlds import preferences
+
+collect_ignore = ["killing.py", "zygote.py"]
+
+
+@pytest.fixture(scope="session")
+def killing() -> Iterator[ModuleType]:
+    """The module of runs that are killed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(Path(__file__).parent)
+        yield importlib.import_module("killing")
+
+
+@pytest.fixture(scope="session")
+def zygote(killing) -> Iterator[object]:
+    zygote = killing.Zygote()
+    yield zygote
+    zygote.close()
+
+
+@pytest.fixture(scope="session")
+def pairs(tmp_path_factory) -> Path:
+    """A folder of a few preferences of the world that ships: train.jsonl and test.jsonl."""
+    folder = tmp_path_factory.mktemp("pairs")
+    for name, num in (("train", 12), ("test", 4)):
+        found = preferences("in_distribution", name, num=num, seed=0)
+        write_preferences(folder / f"{name}.jsonl", found)
+    return folder
