@@ -105,6 +105,9 @@ class Killing:
         self.faults: list[str] = []
         """What those bytes are of, and how to come by them."""
 
+        self.num_same_times = 0
+        """Runs whose reports were compared byte by byte, since they show the same times."""
+
         self.recovery_seconds: list[float] = []
 
     def obey(self, folder: Path, **order: object) -> dict[str, Any]:
@@ -144,6 +147,7 @@ class Killing:
                 self.recovery_seconds.append(answer["working_seconds"] or answer["seconds"])
             self._still_kept(folder, kept)
             found = differences(self.whole / "run", folder / "run")
+            self.num_same_times += same(*(at / "run/timings.json" for at in (self.whole, folder)))
             self.num_differing += sum(found.values())
             self.faults += [f"{name} after kills at {instants}" for name in found]
             shutil.rmtree(folder)
@@ -154,11 +158,23 @@ class Killing:
         after, until = f"run/{phase.after}", f"run/{phase.until}"
         self.obey(self.at_start, after=after, changes=1, seconds=0.0)
         self.num_kills += 1
+        self._take_over_times()
         changes = self.trace["changes"]
         self.began = next(seconds for seconds, name in changes if name == after)
         ends = [seconds for seconds, name in changes if name == until and seconds > self.began]
         self.ended = min(ends, default=self.trace["seconds"])
         self.num_changes = sum(self.began <= seconds <= self.ended for seconds, _ in changes)
+
+    def _take_over_times(self) -> None:
+        """Let stages that are done have taken what they took in the uninterrupted run.
+
+        Where all stages are, reports are then the same to the byte: times stay as they are noted.
+        """
+        path = self.at_start / "run" / "timings.json"
+        if path.exists():
+            took = json.loads((self.whole / "run" / "timings.json").read_text())
+            done = json.loads(path.read_text())
+            path.write_text(json.dumps({stage: took[stage] for stage in done}, indent=2) + "\n")
 
     def _instant(self, phase: Phase) -> dict[str, object]:
         """An instant to kill at: right before a change, amid one, any time, or in the start."""

@@ -31,6 +31,7 @@ PRELOADED = (
     "jurist.models.load",
     "jurist.recipes.cards",
     "jurist.recipes.reporting",
+    "jurist.reports.figures",
     "jurist.training",
     "safetensors.torch",
     "transformers.models.llama",
