@@ -10,7 +10,7 @@ import pytest
 from jurist.data import write_preferences
 from jurist.worlds import preferences
 
-collect_ignore = ["killing.py", "zygote.py"]
+collect_ignore = ["fighting.py", "killing.py", "zygote.py"]
 
 
 @pytest.fixture(scope="session")

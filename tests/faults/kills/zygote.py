@@ -205,7 +205,7 @@ def run(order: Order, telling: int) -> NoReturn:
             main()
     except SystemExit as error:
         status = error.code if isinstance(error.code, int) else int(error.code is not None)
-    except BaseException:
+    except Exception:  # noqa: BLE001 - as the interpreter does
         traceback.print_exc()
     sys.stdout.flush()
     sys.stderr.flush()
