@@ -1,7 +1,7 @@
 """The process that starts and kills others, one for all tests here, and a little data."""
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -19,6 +19,12 @@ def killing() -> Iterator[ModuleType]:
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(Path(__file__).parent)
         yield importlib.import_module("killing")
+
+
+@pytest.fixture(scope="session")
+def watch(killing) -> Callable[[Path], object]:
+    """Sees when something new is kept in a folder."""
+    return importlib.import_module("zygote").Watch
 
 
 @pytest.fixture(scope="session")
