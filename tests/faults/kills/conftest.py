@@ -1,13 +1,15 @@
 """The process that starts and kills others, one for all tests here, and a little data."""
 
 import importlib
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-from jurist.data import write_preferences
+from jurist.data import Candidate, Pool, write_preferences
+from jurist.data.pools import pool_row
 from jurist.worlds import preferences
 
 collect_ignore = ["fighting.py", "killing.py", "zygote.py"]
@@ -42,3 +44,15 @@ def pairs(tmp_path_factory) -> Path:
         found = preferences("in_distribution", name, num=num, seed=0)
         write_preferences(folder / f"{name}.jsonl", found)
     return folder
+
+
+@pytest.fixture
+def prompts(tmp_path) -> Path:
+    """A file of a few prompts without responses."""
+    path = tmp_path / "prompts.jsonl"
+    with path.open("w") as file:
+        for one in preferences("in_distribution", "train", num=12, seed=2):
+            candidates = (Candidate(text=""),)
+            row = pool_row(Pool(id=one.id, prompt=one.prompt, candidates=candidates, group="g"))
+            file.write(json.dumps({name: row[name] for name in ("id", "prompt")}) + "\n")
+    return path

@@ -134,7 +134,7 @@ class Killing:
             kept = stored(folder / "run")
             instants: list[object] = []
             killed = True
-            for _ in range(min(self.draw.randint(2, 12), num)):
+            for _ in range(min(self.draw.randint(3, 14), num)):
                 instants.append(instant := self._instant(phase))
                 killed = self.obey(folder, **instant)["killed"]
                 if not killed:

@@ -55,7 +55,7 @@ def test_star_dpo_killed_while_it_samples_builds_rows_and_trains(killed, data):
         phases=[
             ("sampling", "completions.sqlite.lock", "round-1/traces.json"),
             ("building rows", "round-1/traces.json", "round-1/rows.json"),
-            ("DPO", "round-1/rows.json", "round-1/checkpoint"),
+            ("DPO", "round-1/rows.json", "timings.json"),
         ],
     )
 
@@ -65,7 +65,7 @@ def test_star_dpo_killed_while_it_samples_builds_rows_and_trains(killed, data):
 def test_star_sft_killed_while_it_trains_the_second_round(killed, data):
     killed(
         *("star-sft", *data, *READ, *ROUND, "--rounds", 2, "--num-samples", 8, *TRAIN),
-        phases=[("SFT", "round-2/rows.json", "round-2/checkpoint")],
+        phases=[("SFT", "round-2/rows.json", "judgements")],
     )
 
 
@@ -74,7 +74,7 @@ def test_star_sft_killed_while_it_trains_the_second_round(killed, data):
 def test_bradley_terry_killed_while_it_trains(killed, data):
     killed(
         *("bradley-terry", *data, *TRAIN, "--epochs", 2, "--seed", 3),
-        phases=[("reward head", "config.json", "checkpoint")],
+        phases=[("reward head", "config.json", "timings.json")],
     )
 
 
@@ -111,4 +111,15 @@ def test_label_killed_while_it_judges_and_writes(killed, pairs):
             ("judging", "completions.sqlite.lock", "judgements/pairs.jsonl.gz"),
             ("labels", "judgements/pairs.jsonl.gz"),
         ],
+    )
+
+
+@pytest.mark.fault(1, "sampling", "labels")
+@pytest.mark.timeout(600)
+def test_label_killed_while_a_policy_responds_to_prompts(killed, prompts):
+    policy = ("--policy", BASE, "--max-response-tokens", 64, "--num-responses", 24)
+    killed(
+        *("label", "--prompts", prompts, *policy, *READ),
+        phases=[("sampling", "completions.sqlite.lock", "responses.json")],
+        full=10,
     )

@@ -47,7 +47,7 @@ def test_star_dpo_killed_at_random_moments_ends_with_the_same_bytes(
     draw = random.Random(11)
     made = [name for _, name in uninterrupted.trace["changes"] if not name.endswith(".tmp")]
     # In the start of the interpreter; then soon after this or that has appeared.
-    reached = [0, *sorted(draw.sample(range(10, len(made)), size(1, 7)))]
+    reached = [0, *sorted(draw.sample(range(10, len(made)), size(1, 5)))]
     kills = 0
     for number, place in enumerate(reached, 1):
         new = watch(folder)
