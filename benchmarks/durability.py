@@ -46,10 +46,10 @@ class DurabilityConfig:
     model: str = str(BASE)
     """Judge in this process."""
 
-    num_pairs: int = 24
+    num_pairs: int = 100
     """Pairs that it judges, in each round."""
 
-    served_pairs: int = 500
+    served_pairs: int = 1_000
     """Pairs that the instant server judges, in each round."""
 
     votes: int = 8
