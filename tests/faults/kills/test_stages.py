@@ -29,7 +29,7 @@ def killed(killing, zygote, tmp_path, size, figure) -> Callable[..., None]:
         """
         kills = killing.Killing(zygote, [*arguments, "--model", BASE], tmp_path)
         for each in phases:
-            kills.kill(killing.Phase(*each), size(2, full))
+            kills.kill(killing.Phase(*each), size(1, full))
         figure("kills", kills.num_kills)
         figure("lost_judgements", kills.num_lost)
         figure("differing_bytes", kills.num_differing)

@@ -19,11 +19,11 @@ ARGUMENTS = (
 )
 
 
-@pytest.fixture
-def uninterrupted(killing, zygote, pairs, tmp_path):
+@pytest.fixture(scope="module")
+def uninterrupted(killing, zygote, pairs, tmp_path_factory):
     """A run that came to its end in a process that was forked, not started."""
     data = ("--train", pairs / "train.jsonl", "--test", pairs / "test.jsonl")
-    return killing.Killing(zygote, [*ARGUMENTS, *data], tmp_path)
+    return killing.Killing(zygote, [*ARGUMENTS, *data], tmp_path_factory.mktemp("runs"))
 
 
 def started(arguments: list[str], folder: Path, environment: dict[str, str]):
