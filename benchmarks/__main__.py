@@ -7,6 +7,7 @@ python -m benchmarks.voting        votes per second, against generate, vLLM and 
 python -m benchmarks.adaptive      early stopping, on the world that ships
 python -m benchmarks.http_100k     the HTTP engine at 100,000 comparisons, and under kill -9
 python -m benchmarks.workers       two worker processes, or Ray actors, against one
+python -m benchmarks.durability    what keeping every reply costs, of the time of judging
 python -m benchmarks.habits        what of a gain on the chains world is habit
 python -m benchmarks.policy        a policy trained on a judge's rewards (about 15 minutes)
 python -m benchmarks.world_pools   pools of the chains world, for `jurist select`
@@ -27,6 +28,7 @@ PROGRAMS = {
     "adaptive": ("benchmarks.adaptive",),
     "http-100k": ("benchmarks.http_100k",),
     "workers": ("benchmarks.workers",),
+    "durability": ("benchmarks.durability",),
 }
 """Module and flags of each benchmark that is run by name. Its last line is one JSON object."""
 

@@ -67,6 +67,7 @@ def holder(tmp_path):
     process.stdout.close()
 
 
+@pytest.mark.fault(6, "second process")
 def test_a_held_lock_names_its_holder(tmp_path, holder):
     with (
         pytest.raises(ConfigError, match=f"in use by process {holder.pid}"),
@@ -75,6 +76,7 @@ def test_a_held_lock_names_its_holder(tmp_path, holder):
         pass
 
 
+@pytest.mark.fault(6, "killed holder")
 def test_a_lock_goes_with_a_killed_process(tmp_path, holder):
     holder.kill()
     holder.wait()

@@ -4,13 +4,17 @@ import fcntl
 import json
 import os
 import socket
+import time
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 from jurist.errors import ConfigError, StoreError
 from jurist.rehearsal import begin_work
+
+_NAMING_SECONDS: Final = 1.0
+"""How long a holder of a lock may take to write its name."""
 
 
 @contextmanager
@@ -91,8 +95,8 @@ def sync_directory(path: Path) -> None:
 def locked(path: Path) -> Generator[None]:
     """Hold `path` as this process's own while the block runs.
 
-    The lock is the operating system's, so it goes with the process however that ends; the file
-    stays behind and only says who held it last.
+    The lock is the operating system's, so it goes with the process however that ends. The file
+    stays behind: it says who holds it, or who was killed while holding it.
 
     Raises:
         ConfigError: If another process holds it.
@@ -102,16 +106,46 @@ def locked(path: Path) -> Generator[None]:
     with storing(path):
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
+        _take(descriptor, path)
+        with storing(path):
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
+        yield
+        os.ftruncate(descriptor, 0)
+    finally:
+        os.close(descriptor)
+
+
+def _take(descriptor: int, path: Path) -> None:
+    """Lock an open file, or refuse it by the name of who holds it."""
+    patience = time.monotonic() + _NAMING_SECONDS
+    while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             holder = os.pread(descriptor, 200, 0).decode("utf-8", "replace").strip()
+            # A holder writes its name just after it has the lock. Until then none stands there,
+            # or that of a process that was killed.
+            if not _may_hold(holder) and time.monotonic() < patience:
+                time.sleep(0.001)
+                continue
             raise ConfigError(
                 f"{path.parent}: in use by {holder or 'another process'}; wait for it to end, "
                 f"or give another directory"
             ) from None
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
-        yield
-    finally:
-        os.close(descriptor)
+        return
+
+
+def _may_hold(holder: str) -> bool:
+    """Whether a process is named that may be at work: of this machine, only one that is there."""
+    match holder.split():
+        case ["process", number, "on", host] if number.isdecimal():
+            try:
+                os.kill(int(number), 0)
+            except ProcessLookupError:
+                return host != socket.gethostname()
+            except PermissionError:
+                return True
+            return True
+        case _:
+            return False

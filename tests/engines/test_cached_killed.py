@@ -10,6 +10,8 @@ import textwrap
 import time
 from pathlib import Path
 
+import pytest
+
 # Every call is written to a side file before it is answered, and every answered call after it was
 # committed, so the test knows what was asked twice and what may not be lost.
 WORKER = textwrap.dedent(
@@ -67,22 +69,31 @@ def integrity(path: Path) -> str:
     return found
 
 
+def lost(folder: Path) -> int:
+    """Answers that were acknowledged, and that the store does not have."""
+    acknowledged = (folder / "kept").read_text().split()
+    assert len(acknowledged) == len(set(acknowledged)), "what was acknowledged was asked again"
+    texts = (row[1].decode() for row in contents(folder / "store.sqlite"))
+    stored = {"/".join(text.split()[:2]) for text in texts}
+    return len(set(acknowledged) - stored)
+
+
 def repeated(folder: Path) -> int:
-    """Check the side files of a run and its kills; say how many samples were asked twice."""
-    kept = (folder / "kept").read_text().split()
-    assert len(kept) == len(set(kept)), "what was acknowledged was asked again"
-    assert len(contents(folder / "store.sqlite")) >= len(kept)
+    """Answers that were asked for twice."""
     asked = (folder / "asked").read_text().split()
     return len(asked) - len(set(asked))
 
 
-def test_killing_it_at_random_moments_loses_nothing_and_repeats_at_most_a_chunk(tmp_path: Path):
+@pytest.mark.fault(1, "store")
+def test_killing_it_at_random_moments_loses_nothing_and_repeats_at_most_a_chunk(
+    tmp_path: Path, size, figure
+):
     whole = tmp_path / "whole"
     whole.mkdir()
     assert worker(whole).communicate()[0] == b"ready\ndone\n"
     moments = random.Random(7)
-    kills = runs = 0
-    while kills < 20:
+    kills = runs = num_lost = num_repeated = 0
+    while kills < size(15, 80):
         runs += 1
         folder = tmp_path / str(runs)
         folder.mkdir()
@@ -98,7 +109,13 @@ def test_killing_it_at_random_moments_loses_nothing_and_repeats_at_most_a_chunk(
                 done = b"done" in process.stdout.read()
             killed += not done
             assert integrity(folder / "store.sqlite") == "ok"
+            num_lost += lost(folder)
             assert repeated(folder) <= killed * CHUNK
         assert contents(folder / "store.sqlite") == contents(whole / "store.sqlite")
         assert len(set((folder / "asked").read_text().split())) == 240
         kills += killed
+        num_repeated += repeated(folder)
+    figure("kills", kills)
+    figure("lost_judgements", num_lost)
+    figure("asked_again", num_repeated)
+    assert num_lost == 0

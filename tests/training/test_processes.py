@@ -1,8 +1,7 @@
-"""What only whole processes show: kills, and two of them training together."""
+"""What only whole processes show: two of them training together."""
 
 import importlib.util
 import os
-import random
 import socket
 import subprocess
 import sys
@@ -19,22 +18,13 @@ from jurist.training.metrics import read_metrics
 from jurist.training.processes import is_sharded, make_accelerator
 
 PROCESS_JOB = Path(__file__).with_name("process_job.py")
-JOB = Path(__file__).with_name("training_job.py")
 SHARDED = {"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2"}
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
 
 
-@pytest.fixture(scope="module")
-def rows(tmp_path_factory, pair_rows) -> Path:
-    path = tmp_path_factory.mktemp("rows") / "rows.jsonl.gz"
-    write_rows(path, pair_rows)
-    return path
-
-
-def run(*command: object, stdin: str = "", **environment: str) -> str:
+def run(*command: object, **environment: str) -> str:
     done = subprocess.run(
         [sys.executable, *map(str, command)],
-        input=stdin,
         capture_output=True,
         text=True,
         check=False,
@@ -43,42 +33,6 @@ def run(*command: object, stdin: str = "", **environment: str) -> str:
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
-
-
-@pytest.fixture(scope="module")
-def uninterrupted(tmp_path_factory, tiny, rows) -> Path:
-    output = tmp_path_factory.mktemp("whole") / "model"
-    run(JOB, "train", tiny, rows, output)
-    return output
-
-
-def test_a_training_killed_again_and_again_ends_in_the_same_bytes(
-    uninterrupted, tiny, rows, tmp_path
-):
-    rng = random.Random(7)
-    # Twenty steps; checkpoints are being written after the even ones. Kills early on hit the
-    # reference pass and the first steps, kills after 20 lines the writing of the final model.
-    moments = [(0, 5 * rng.random()), *((rng.randrange(1, 20), rng.random()) for _ in range(8))]
-    moments += [(20, rng.random() / 2) for _ in range(3)]
-    output = tmp_path / "model"
-    killed = run(
-        JOB,
-        "kill",
-        tiny,
-        rows,
-        output,
-        stdin="".join(f"{lines} {part}\n" for lines, part in moments),
-        PYTHONHASHSEED="123",
-        TZ="Asia/Tokyo",
-    )
-    assert int(killed) >= 5
-    assert {path.name for path in output.iterdir()} == {
-        path.name for path in uninterrupted.iterdir()
-    }
-    for path in sorted(uninterrupted.iterdir()):
-        if path.name != "timings.jsonl":
-            assert (output / path.name).read_bytes() == path.read_bytes(), path.name
-    assert [path.name for path in tmp_path.iterdir()] == ["model"], "nothing is left beside it"
 
 
 @pytest.fixture(scope="module")

@@ -279,11 +279,16 @@ def judge_set(
     stage: str,
 ) -> None:
     """Judge one set in both orders, and keep the readings in the run's `judgements/`."""
-    with stopwatch(run, stage):
+    with stopwatch(run, stage) as note_time:
+
+        def judged() -> Generator[list[Judgement]]:
+            yield from _judged_in_parts(opened, preferences, name=name, seed=seed)
+            note_time()
+
         write_readings(
             readings_path(run, name),
             preferences,
-            _judged_in_parts(opened, preferences, name=name, seed=seed),
+            judged(),
             num_possible=opened.num_possible,
             seed=seed,
         )

@@ -168,11 +168,10 @@ def _reread_tests(kept: _Kept, config: FaithfulnessConfig, *, run: Path) -> None
                 kept.tests[name], said.judgements, seed=said.seed, num_unasked=said.num_unasked
             )
             rows = limited(rows, lambda row: row.preference.group, config.limit, config.seed)
-            with stopwatch(run, f"reread/{name}"):
-                _write_rereadings(
-                    rereadings_path(run, name),
-                    reread(engine, form, rows, num_readings=config.readings),
-                )
+            with stopwatch(run, f"reread/{name}") as note_time:
+                found = reread(engine, form, rows, num_readings=config.readings)
+                note_time()
+                _write_rereadings(rereadings_path(run, name), found)
 
 
 def _format_and_reader(kept: _Kept, config: FaithfulnessConfig) -> tuple[Format, str]:

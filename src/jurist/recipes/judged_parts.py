@@ -126,9 +126,10 @@ def judge_in_parts(
                 kept = iterate_readings(path, pairs)
                 spent += _cost(reading.judgements for reading in kept)
             else:
-                with stopwatch(run, f"judge/{name}/{number}"):
+                with stopwatch(run, f"judge/{name}/{number}") as note_time:
                     asked = [pair.shown(seed).comparison for pair in pairs]
                     judged = opened.judge(asked)
+                    note_time()
                     write_readings(path, pairs, judged, num_possible=opened.num_possible, seed=seed)
                 spent += _cost(judged)
             parts.append(path)

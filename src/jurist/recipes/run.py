@@ -16,7 +16,7 @@ import subprocess
 import time
 import types
 import typing
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
@@ -305,19 +305,28 @@ def environment_facts() -> dict[str, str]:
 
 
 @contextmanager
-def stopwatch(run: Path, stage: str) -> Generator[None]:
+def stopwatch(run: Path, stage: str) -> Generator[Callable[[], None]]:
     """Add the time of the block to the run's `timings.json`, if the block ends well.
 
     A stage that was killed and run again has the time of the run that ended it, no more; one that
     was done, and is merely found done, keeps the time it took. Times have a file of their own so
     that everything else in a run directory is the same in every run.
+
+    Yields:
+        Notes the time before the block ends. To be called just before the file appears by which
+        the stage is known to be done: one that is killed after that is never run again.
     """
     begin_work()
     started = time.monotonic()
-    yield
-    seconds = round(time.monotonic() - started, 3)
-    # What was there stays: to load the libraries may take longer than the stage did.
-    write_json(run / "timings.json", {stage: seconds, **_timings(run)})
+
+    def note() -> None:
+        seconds = round(time.monotonic() - started, 3)
+        # What was there stays: to load the libraries may take longer than the stage did.
+        write_json(run / "timings.json", {stage: seconds, **_timings(run)})
+
+    yield note
+    if stage not in _timings(run):
+        note()
 
 
 def seconds_spent(run: Path, stage: str) -> float | None:
