@@ -1,5 +1,6 @@
 """Files that appear whole or not at all, and run directories that one process holds at a time."""
 
+import errno
 import fcntl
 import json
 import os
@@ -21,7 +22,45 @@ def storing(path: Path) -> Generator[None]:
     except StoreError:
         raise
     except OSError as error:
-        raise StoreError(f"{path}: cannot write: {error.strerror or error}") from error
+        raise StoreError(unwritable(path, error)) from error
+
+
+def unwritable(path: Path, error: OSError) -> str:
+    """What to say of a path that the operating system does not let be written."""
+    advice = advice_on(error.errno, path)
+    return f"{path}: cannot write: {error.strerror or error}" + (f"; {advice}" if advice else "")
+
+
+def advice_on(number: int | None, path: Path) -> str:
+    """What to do about an error of the operating system over a path; empty if nothing is known."""
+    if number == errno.ENOSPC and not _files_left(path):
+        return (
+            "its file system can hold no more files (no inodes are left): delete some and run again"
+        )
+    return _ADVICE.get(number or 0, "")
+
+
+_ADVICE = {
+    errno.ENOSPC: "make room and run again",
+    errno.EDQUOT: "your quota is used up: make room and run again",
+    errno.EROFS: "it is mounted read-only: give a path on another disk",
+    errno.EACCES: "you have no right to: give another path, or mend its rights",
+    errno.EPERM: "you have no right to: give another path, or mend its rights",
+    errno.EFBIG: "files may not grow so large here: raise `ulimit -f` and run again",
+    errno.EIO: "the disk fails: give a path on another one",
+    errno.ENAMETOOLONG: "give a shorter path",
+    errno.EMFILE: "too many files are open: raise `ulimit -n` and run again",
+}
+
+
+def _files_left(path: Path) -> bool:
+    """Whether the file system around a path can hold one more file, as far as it says."""
+    for folder in (path, *path.absolute().parents):
+        with suppress(OSError):
+            found = os.statvfs(folder)
+            # Some file systems count no inodes, and say that they have none.
+            return found.f_favail > 0 or found.f_files == 0
+    return True
 
 
 def make_directory(path: Path) -> Path:
@@ -58,7 +97,8 @@ def replacing(path: Path) -> Generator[BinaryIO]:
             with suppress(OSError):
                 temporary.unlink()
             raise
-    sync_directory(path.parent)
+    with storing(path):
+        sync_directory(path.parent)
 
 
 def write_bytes(path: Path, content: bytes) -> None:
