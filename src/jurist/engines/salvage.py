@@ -1,7 +1,7 @@
 """What can be saved of a damaged store: rows read off its pages, without SQLite.
 
-SQLite gives up at a page that it cannot follow. But a row lies on one page (a long text goes on in a
-chain of others), and says by its checksum whether it is as it was kept. So every page of the file
+SQLite gives up at a page that it cannot follow. But a row lies on one page (a long text goes on in
+a chain of others), and says by its checksum whether it is as it was kept. So every page of the file
 and of its log is looked at by itself, whatever the pages around it have come to. The format is that
 of https://sqlite.org/fileformat2.html, sections 1.5, 1.6, 2.1 and 4.
 """
