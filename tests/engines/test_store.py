@@ -97,7 +97,7 @@ def test_a_page_that_was_overwritten_is_found_and_the_rest_can_be_saved(path, tm
     pages = path.stat().st_size // 4096
     overwrite(path, page % pages * 4096, b"\xff" * 4096)
     before = path.read_bytes()
-    with pytest.raises(StoreError, match=r"damaged .*jurist doctor '.*' --recover-to '.*'"):
+    with pytest.raises(StoreError, match=r"damaged .*jurist doctor .* --recover-to .*"):
         read(path)
     assert path.read_bytes() == before
     saved = save_rows(path, tmp_path / "saved.sqlite")

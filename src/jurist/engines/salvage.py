@@ -19,6 +19,7 @@ from jurist.engines.store import (
     FINISH_REASONS,
     AnswerStore,
     completion_checksum,
+    log_of,
     score_checksum,
 )
 from jurist.errors import ConfigError, StoreError
@@ -59,7 +60,7 @@ def save_rows(path: Path, to: Path) -> Saved:
         ConfigError: If there is no store, or something is at `to`.
         StoreError: If the old one cannot be read, or the new one cannot be written.
     """
-    if not path.is_file() and not _log_of(path).is_file():
+    if not path.is_file() and not log_of(path).is_file():
         raise ConfigError(f"{path}: no such file, so there is nothing to save")
     if to.exists():
         raise ConfigError(f"{to}: there already; give a path where nothing is")
@@ -150,10 +151,10 @@ class _Pages:
     """The pages of a store and those of its log, where the newer ones are."""
 
     def __init__(self, path: Path) -> None:
-        self._files = [file.open("rb") for file in (path, _log_of(path)) if file.is_file()]
+        self._files = [file.open("rb") for file in (path, log_of(path)) if file.is_file()]
         self.num_bytes = sum(os.fstat(file.fileno()).st_size for file in self._files)
         self._main = self._files[0] if path.is_file() else None
-        self._log = self._files[-1] if _log_of(path).is_file() else None
+        self._log = self._files[-1] if log_of(path).is_file() else None
         self.page_size, self.usable = self._sizes()
         self._in_log: dict[int, int] = {}
         """Where in the log the newest page of each number begins."""

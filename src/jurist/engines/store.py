@@ -14,6 +14,7 @@ import errno
 import hashlib
 import logging
 import os
+import shlex
 import sqlite3
 import struct
 from collections.abc import Callable, Generator, Iterable
@@ -132,7 +133,7 @@ class AnswerStore:
         if row is None:
             return None
         checksum, *kept = row
-        self._hold_to(checksum, completion_checksum, key, *kept)
+        hold_to(self.path, checksum, completion_checksum, key, *kept)
         text, finish_reason, num_tokens, num_prompt_tokens, logp = kept
         return Completion(
             text=text.decode("utf-8", "surrogatepass"),
@@ -162,7 +163,7 @@ class AnswerStore:
         if row is None:
             return None
         checksum, logp = row
-        self._hold_to(checksum, score_checksum, key, logp)
+        hold_to(self.path, checksum, score_checksum, key, logp)
         return logp
 
     def keep_scores(self, rows: Iterable[tuple[bytes, float]]) -> None:
@@ -184,22 +185,13 @@ class AnswerStore:
                     self._connection.execute("ROLLBACK")
                 raise
 
-    def _hold_to(self, checksum: bytes, summed: Callable[..., bytes], *row: object) -> None:
-        """Refuse a row that is not what was kept under the key that was asked for."""
-        try:
-            as_kept = summed(*row) == checksum
-        except (TypeError, AttributeError, struct.error):
-            as_kept = False  # not even of the types that were kept
-        if not as_kept:
-            raise StoreError(damaged(self.path, "a row does not fit its checksum"))
-
     def _create(self) -> None:
         """Make an empty store where there is none, whole at once; refuse what was one.
 
         To SQLite an empty file is a database, so that one cut to nothing would be begun anew, and
         the log of one that is gone would be written into its successor.
         """
-        log = self.path.with_name(self.path.name + "-wal")
+        log = log_of(self.path)
         try:
             if self.path.exists():
                 if self.path.stat().st_size == 0:
@@ -220,20 +212,7 @@ class AnswerStore:
 
     def _prepare(self) -> None:
         """Check what is in the file."""
-        version = self._pragma("user_version")
-        application = self._pragma("application_id")
-        if application != APPLICATION_ID:
-            raise StoreError(
-                f"{self.path}: an SQLite file, but not one that jurist wrote; give another path"
-            )
-        if isinstance(version, int) and version > SCHEMA_VERSION:
-            raise StoreError(
-                f"{self.path}: written by a later jurist (store version {version}, this one reads "
-                f"up to {SCHEMA_VERSION}); upgrade jurist or give another path"
-            )
-        found = self._pragma("quick_check(1)")
-        if found != "ok":
-            raise StoreError(damaged(self.path, " ".join(str(found).split())))
+        version = refuse_unusable(self._connection, self.path)
         synchronous = "NORMAL" if write_ahead(self._connection, self.path) else "FULL"
         self._connection.execute(f"PRAGMA synchronous = {synchronous}")
         self._connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
@@ -255,9 +234,6 @@ class AnswerStore:
             raise
         logger.info("%s: store of version 1 brought to version %d", self.path, SCHEMA_VERSION)
 
-    def _pragma(self, name: str) -> object:
-        return self._connection.execute(f"PRAGMA {name}").fetchone()[0]
-
     @contextmanager
     def _explained(self) -> Generator[None]:
         """Turn SQLite's refusals into errors that name the file and what to do."""
@@ -267,10 +243,8 @@ class AnswerStore:
                 f"{self.path}: opened by process {self._process_id}, and this is a fork of it; "
                 f"open it in the process that is to use it"
             )
-        try:
+        with explaining(self.path):
             yield
-        except sqlite3.Error as error:
-            raise StoreError(_complaint(self.path, error)) from error
 
 
 def _row(kept: tuple[bytes, Completion]) -> tuple[bytes, bytes, str, int, int, float | None]:
@@ -283,6 +257,71 @@ def _row(kept: tuple[bytes, Completion]) -> tuple[bytes, bytes, str, int, int, f
         completion.num_prompt_tokens,
         completion.logp,
     )
+
+
+@contextmanager
+def explaining(path: Path) -> Generator[None]:
+    """Turn SQLite's refusals inside the block into a `StoreError` naming `path`."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise StoreError(_complaint(path, error)) from error
+
+
+def refuse_unusable(connection: sqlite3.Connection, path: Path) -> int:
+    """Look what an SQLite file is, and whether its pages are whole.
+
+    Returns:
+        The version of the store.
+
+    Raises:
+        StoreError: If it is damaged, is not one of this package's files, or was written by a later
+            version of it.
+    """
+
+    def pragma(name: str) -> object:
+        return connection.execute(f"PRAGMA {name}").fetchone()[0]
+
+    if pragma("application_id") != APPLICATION_ID:
+        raise StoreError(
+            f"{path}: an SQLite file, but not one that jurist wrote; give another path"
+        )
+    version = pragma("user_version")
+    assert isinstance(version, int)
+    if version > SCHEMA_VERSION:
+        raise StoreError(
+            f"{path}: written by a later jurist (store version {version}, this one reads up to "
+            f"{SCHEMA_VERSION}); upgrade jurist or give another path"
+        )
+    found = pragma("quick_check(1)")
+    if found != "ok":
+        raise StoreError(damaged(path, " ".join(str(found).split())))
+    return version
+
+
+def hold_to(path: Path, checksum: bytes, summed: Callable[..., bytes], *row: object) -> None:
+    """Refuse a row that is not what was kept under its key.
+
+    Args:
+        path: The store.
+        checksum: What stands beside the row.
+        summed: Makes the checksum of such a row.
+        *row: Key and values.
+
+    Raises:
+        StoreError: If the checksum does not fit.
+    """
+    try:
+        as_kept = summed(*row) == checksum
+    except (TypeError, AttributeError, struct.error):
+        as_kept = False  # Not even of the types that were kept.
+    if not as_kept:
+        raise StoreError(damaged(path, "a row does not fit its checksum"))
+
+
+def log_of(path: Path) -> Path:
+    """Where SQLite keeps what is not yet in the file of a store."""
+    return path.with_name(path.name + "-wal")
 
 
 def _complaint(path: Path, error: sqlite3.Error) -> str:
@@ -309,9 +348,10 @@ def _complaint(path: Path, error: sqlite3.Error) -> str:
 
 def damaged(path: Path, found: str) -> str:
     """What to say of a store that is damaged, and what to do about it."""
+    command = shlex.join(["jurist", "doctor", str(path), "--recover-to", f"{path}.saved"])
     return (
         f"{path}: the file is damaged ({found}), and was left as it is; save what can be saved "
-        f"with: jurist doctor '{path}' --recover-to '{path}.saved'; then put that in its place, or "
+        f"with: {command}; then put that in its place, or "
         f"move both away, and what is missing will be asked for again"
     )
 
