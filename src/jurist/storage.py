@@ -54,14 +54,36 @@ _ADVICE = {
 }
 
 
+def obstacle(path: Path) -> int:
+    """The error of the operating system that writing beside a path would meet, as far as it can be
+    seen; 0 if none. For libraries that only say that writing failed.
+    """
+    with suppress(OSError):
+        if (status := _status(path)) is not None:
+            if status.f_flag & os.ST_RDONLY:
+                return errno.EROFS
+            # With less room a log cannot be begun; and what failed has given its own back.
+            if status.f_bavail * status.f_frsize < 2**17 or not _files_left(path):
+                return errno.ENOSPC
+        folder = path.absolute().parent
+        if folder.is_dir() and not os.access(folder, os.W_OK):
+            return errno.EACCES
+    return 0
+
+
 def _files_left(path: Path) -> bool:
     """Whether the file system around a path can hold one more file, as far as it says."""
+    status = _status(path)
+    # Some file systems count no inodes, and say that they have none.
+    return status is None or status.f_favail > 0 or status.f_files == 0
+
+
+def _status(path: Path) -> os.statvfs_result | None:
+    """What the file system around a path says of itself."""
     for folder in (path, *path.absolute().parents):
         with suppress(OSError):
-            found = os.statvfs(folder)
-            # Some file systems count no inodes, and say that they have none.
-            return found.f_favail > 0 or found.f_files == 0
-    return True
+            return os.statvfs(folder)
+    return None
 
 
 def make_directory(path: Path) -> Path:

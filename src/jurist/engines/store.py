@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Final, get_args
 
 from jurist.errors import ConfigError, StoreError
-from jurist.storage import advice_on, locked, write_bytes
+from jurist.storage import advice_on, locked, obstacle, write_bytes
 from jurist.types import Completion, FinishReason
 
 SCHEMA_VERSION: Final = 2
@@ -59,6 +59,13 @@ for the disk. A killed process loses nothing of the log; a power cut may lose wh
 not written out by itself."""
 
 _DAMAGE: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_REFUSED: Final = (
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_READONLY,
+)
+"""Codes of what the system did not let SQLite do."""
 
 logger = logging.getLogger(__name__)
 
@@ -328,20 +335,14 @@ def _complaint(path: Path, error: sqlite3.Error) -> str:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code in _DAMAGE:
         return damaged(path, str(error))
-    if code == sqlite3.SQLITE_FULL:
-        return (
-            f"{path}: the disk is full; what was kept before is safe, so "
-            f"{advice_on(errno.ENOSPC, path)}"
-        )
-    if code == sqlite3.SQLITE_READONLY:
-        return (
-            f"{path}: cannot be written; what was kept before is safe. "
-            f"Give it a folder that may be written to, and run again"
-        )
+    number = errno.ENOSPC if code == sqlite3.SQLITE_FULL else obstacle(path)
+    if code in _REFUSED and (advice := advice_on(number, path)):
+        what = "the disk is full" if number == errno.ENOSPC else f"cannot write ({error})"
+        return f"{path}: {what}; what was kept before is safe; {advice}"
     if code == sqlite3.SQLITE_IOERR:
         return (
-            f"{path}: {error}: the disk fails, or a file may not grow further (ulimit -f); what "
-            f"was kept before is safe. Mend that and run again"
+            f"{path}: {error}; what was kept before is safe; the disk fails, or files may not grow "
+            f"so large here: see to the disk or raise `ulimit -f`, and run again"
         )
     return f"{path}: cannot be used as a store: {error}"
 
