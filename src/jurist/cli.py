@@ -7,7 +7,7 @@ import sys
 from contextlib import suppress
 from importlib import import_module
 from types import FrameType
-from typing import Any, NoReturn
+from typing import IO, Any, NoReturn
 
 import tyro
 from rich.console import Console
@@ -92,6 +92,7 @@ def main() -> None:
     unavailable, 5 store or disk, 129, 130 and 143 ended by a signal.
     """
     ended_by = _heed_signals()
+    Console.on_broken_pipe = _write_nowhere
     console = Console(stderr=True)
     logging.basicConfig(
         level=logging.INFO,
@@ -108,22 +109,18 @@ def main() -> None:
     except BrokenPipeError:
         # `jurist ... | head` is no error. Left to the system, SIGPIPE would also end the process,
         # without a word, when a server hangs up in the middle of a request.
-        _write_nowhere()
-        sys.exit(0)
+        _end(0)
     except KeyboardInterrupt:
         # Whoever asks once more means it, and no handler is to be caught half-way through.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         how = _HOW.get(ended_by[-1], "interrupted")
-        with suppress(OSError):  # as when the terminal is gone
-            print(f"jurist: {how}; run the same command to go on", file=sys.stderr, flush=True)
-        _end(128 + ended_by[-1])
+        _end(128 + ended_by[-1], f"{how}; run the same command to go on")
     except Exception as error:
         told = _told(error)
         if told is None:
             raise
-        print(f"jurist: {told}", file=sys.stderr)
-        _end(told.exit_code)
-    sys.exit(status or 0)
+        _end(told.exit_code, str(told))
+    _end(status or 0)
 
 
 _HOW = {signal.SIGTERM: "terminated", signal.SIGHUP: "hung up"}
@@ -162,17 +159,29 @@ def _told(error: Exception) -> JuristError | None:
     return refusal(error)
 
 
-def _end(status: int) -> NoReturn:
-    """Exit, though standard output may take nothing any more."""
-    try:
-        sys.stdout.flush()
-    except OSError:
-        _write_nowhere()
+def _end(status: int, last_words: str = "") -> NoReturn:
+    """Exit, though nobody may be there to read what is said."""
+    if last_words:
+        with suppress(OSError):  # as when the terminal is gone
+            print(f"jurist: {last_words}", file=sys.stderr, flush=True)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            _to_nowhere(stream)
     sys.exit(status)
 
 
-def _write_nowhere() -> None:
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _write_nowhere(console: Console) -> None:
+    """What rich is to do when nobody reads on: the work goes on, and ends as it would have."""
+    console.quiet = True
+    _to_nowhere(console.file)
+
+
+def _to_nowhere(stream: IO[str]) -> None:
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 def _run(arguments: list[str]) -> int | None:
