@@ -5,7 +5,10 @@ from pathlib import Path
 from jurist.errors import EngineError, JuristError, StoreError
 from jurist.storage import advice_on, unwritable
 
-_OUT_OF_MEMORY = ("can't allocate memory", "std::bad_alloc", "not enough memory", "cannot allocate")
+_OUT_OF_MEMORY = (
+    *("can't allocate memory", "std::bad_alloc", "not enough memory", "cannot allocate"),
+    *("failed to map segment", "can't start new thread"),
+)
 """What libraries say in errors of their own."""
 
 
@@ -37,6 +40,6 @@ def _is_of_memory(error: BaseException) -> bool:
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
     said = str(error).lower()
-    return isinstance(error, RuntimeError | OSError) and any(
+    return isinstance(error, RuntimeError | OSError | ImportError) and any(
         words in said for words in _OUT_OF_MEMORY
     )
