@@ -37,7 +37,7 @@ from jurist.recipes.pair_rm import run_pair_rm
 from jurist.recipes.paper import run_paper
 from jurist.recipes.push import run_push
 from jurist.recipes.quickstart import run_quickstart
-from jurist.recipes.refused import refusal
+from jurist.recipes.refused import is_out_of_memory, refusal
 from jurist.recipes.rerun import run_rerun
 from jurist.recipes.scpo import run_scpo
 from jurist.recipes.select import run_select
@@ -119,7 +119,7 @@ def main() -> None:
         told = _told(error)
         if told is None:
             raise
-        _end(told.exit_code, str(told))
+        _end(told.exit_code, str(told), at_once=is_out_of_memory(error))
     _end(status or 0)
 
 
@@ -159,8 +159,14 @@ def _told(error: Exception) -> JuristError | None:
     return refusal(error)
 
 
-def _end(status: int, last_words: str = "") -> NoReturn:
-    """Exit, though nobody may be there to read what is said."""
+def _end(status: int, last_words: str = "", *, at_once: bool = False) -> NoReturn:
+    """Exit, though nobody may be there to read what is said.
+
+    Args:
+        status: What to exit with.
+        last_words: Said on standard error.
+        at_once: Leave what libraries do at an end, for which there may be no memory.
+    """
     if last_words:
         with suppress(OSError):  # as when the terminal is gone
             print(f"jurist: {last_words}", file=sys.stderr, flush=True)
@@ -169,6 +175,8 @@ def _end(status: int, last_words: str = "") -> NoReturn:
             stream.flush()
         except OSError:
             _to_nowhere(stream)
+    if at_once:
+        os._exit(status)
     sys.exit(status)
 
 

@@ -58,6 +58,9 @@ _LOG_PAGES: Final = 8000
 for the disk. A killed process loses nothing of the log; a power cut may lose what the system has
 not written out by itself."""
 
+_LONGEST_PATH: Final = 500
+"""Bytes. SQLite takes 512, with what it adds to the name."""
+
 _DAMAGE: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _REFUSED: Final = (
     sqlite3.SQLITE_FULL,
@@ -335,6 +338,8 @@ def _complaint(path: Path, error: sqlite3.Error) -> str:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code in _DAMAGE:
         return damaged(path, str(error))
+    if code == sqlite3.SQLITE_CANTOPEN and len(os.fsencode(path.absolute())) > _LONGEST_PATH:
+        return f"{path}: its whole path is longer than SQLite takes; give a shorter path"
     number = errno.ENOSPC if code == sqlite3.SQLITE_FULL else obstacle(path)
     if code in _REFUSED and (advice := advice_on(number, path)):
         what = "the disk is full" if number == errno.ENOSPC else f"cannot write ({error})"

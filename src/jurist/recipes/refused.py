@@ -1,5 +1,6 @@
 """What the machine refuses in the middle of anything, in one sentence with what to do about it."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from jurist.errors import EngineError, JuristError, StoreError
@@ -21,19 +22,30 @@ def refusal(error: BaseException | None) -> JuristError | None:
     Returns:
         What to tell, or None if it is something else.
     """
-    while error is not None:
-        if _is_of_memory(error):
-            return EngineError(
-                "out of memory; what was kept before is safe. Run the same command again with more "
-                "memory, fewer --workers or a smaller model; in training, with smaller "
-                "--micro-batch-tokens, --gradient-checkpointing or --lora-rank"
-            )
-        if isinstance(error, OSError) and not isinstance(error, JuristError):
-            path = error.filename if isinstance(error.filename, str) else None
-            if advice_on(error.errno, Path(path or ".")):
-                return StoreError(unwritable(Path(path or "standard output, or a file"), error))
-        error = error.__cause__ or error.__context__
+    if is_out_of_memory(error):
+        return EngineError(
+            "out of memory; what was kept before is safe. Run the same command again with more "
+            "memory, fewer --workers or a smaller model; in training, with smaller "
+            "--micro-batch-tokens, --gradient-checkpointing or --lora-rank"
+        )
+    for one in _with_causes(error):
+        if isinstance(one, OSError) and not isinstance(one, JuristError):
+            path = one.filename if isinstance(one.filename, str) else None
+            if advice_on(one.errno, Path(path or ".")):
+                what = Path(path or "standard output, or a file")
+                return StoreError(unwritable(what, one))
     return None
+
+
+def is_out_of_memory(error: BaseException | None) -> bool:
+    """Whether an error is that there is no memory, or was caused by that."""
+    return any(map(_is_of_memory, _with_causes(error)))
+
+
+def _with_causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def _is_of_memory(error: BaseException) -> bool:
