@@ -392,6 +392,7 @@ class TestFile:
         assert "net/completions.sqlite: no write-ahead log" in caplog.text
         assert "journal mode is memory" in caplog.text
 
+    @pytest.mark.fault(7, "truncated log", "deleted index of the log")
     @pytest.mark.parametrize(("share", "lost"), [(1.0, False), (0.6, True)])
     def test_what_a_crash_leaves_of_the_log_is_read_and_the_rest_asked_again(
         self, tmp_path: Path, path: Path, share: float, lost: bool
@@ -437,6 +438,7 @@ def small_disk(folder: Path, size: str) -> Iterator[None]:
         subprocess.run(["umount", str(folder)], check=True)
 
 
+@pytest.mark.fault(4, "full disk")
 def test_a_full_disk_keeps_what_was_stored_and_says_what_to_do(tmp_path: Path):
     prompts = [user(f"prompt {index}") for index in range(200)]
     engine = ScriptedEngine(lambda prompt, _: prompt[0].content * 300)
