@@ -180,10 +180,10 @@ def _end(status: int, last_words: str = "", *, at_once: bool = False) -> NoRetur
     sys.exit(status)
 
 
-def _write_nowhere(console: Console) -> None:
+def _write_nowhere(self: Console) -> None:
     """What rich is to do when nobody reads on: the work goes on, and ends as it would have."""
-    console.quiet = True
-    _to_nowhere(console.file)
+    self.quiet = True
+    _to_nowhere(self.file)
 
 
 def _to_nowhere(stream: IO[str]) -> None:

@@ -110,7 +110,7 @@ def test_a_page_that_was_overwritten_is_found_and_the_rest_can_be_saved(path, tm
     assert len(completions) > NUM - 60 and len(scores) > NUM - 80
 
 
-@pytest.mark.fault(7, "flipped page")
+@pytest.mark.fault(7, "flipped bit of a row")
 def test_one_bit_of_a_text_is_found_when_it_is_read(path):
     number = 8
     at = place_of(path, b"reading 8 reading 8")
@@ -121,7 +121,7 @@ def test_one_bit_of_a_text_is_found_when_it_is_read(path):
             store.completion(key(number))
 
 
-@pytest.mark.fault(7, "flipped page")
+@pytest.mark.fault(7, "flipped bit of a row")
 def test_an_index_that_leads_to_another_row_is_found(path):
     # In an index a key is followed by the number of its row, and rows are numbered from 1.
     content = path.read_bytes()
@@ -136,7 +136,7 @@ def test_an_index_that_leads_to_another_row_is_found(path):
             assert asked(key(6)) is not None
 
 
-@pytest.mark.fault(7, "flipped page")
+@pytest.mark.fault(7, "flipped bit of a row")
 def test_a_row_under_the_key_of_another_is_found(path):
     with closing(sqlite3.connect(path)) as connection:
         (row,) = connection.execute(
@@ -163,7 +163,7 @@ def test_a_row_under_the_key_of_another_is_found(path):
                 damaged()
 
 
-@pytest.mark.fault(7, "flipped page")
+@pytest.mark.fault(7, "truncated file")
 @pytest.mark.parametrize("share", [0.01, 0.3, 0.9])
 def test_a_file_that_was_cut_short_is_found_and_the_rest_can_be_saved(path, tmp_path, share):
     os.truncate(path, int(path.stat().st_size * share))
@@ -176,7 +176,7 @@ def test_a_file_that_was_cut_short_is_found_and_the_rest_can_be_saved(path, tmp_
     assert len(completions) > NUM * (share - 0.2)
 
 
-@pytest.mark.fault(7, "flipped page")
+@pytest.mark.fault(7, "truncated file")
 def test_a_file_that_was_cut_to_nothing_is_not_taken_for_a_new_one(path):
     os.truncate(path, 0)
     for _ in range(2):

@@ -48,7 +48,7 @@ def test_a_labelled_run_of_the_first_release_goes_on(work, bytes_of, rows_of):
 @pytest.mark.fault(25, "labels", "run")
 @pytest.mark.timeout(200)
 def test_labels_and_a_model_of_the_first_release_are_used(work, assert_whole):
-    """The labels as pairs to judge, the trained model as the judge, judgements as readings."""
+    """The labels as pairs to judge, the trained model as the judge."""
     done = work.ended(
         *("judge", "--model", "trained", "--pairs", "labelled/labelled.jsonl"),
         *("--output", "judged"),
@@ -57,11 +57,6 @@ def test_labels_and_a_model_of_the_first_release_are_used(work, assert_whole):
     lines = (work.folder / "judged" / "verdicts.jsonl").read_text().splitlines()
     labels = (GOLDEN / "labelled" / "labelled.jsonl").read_text().splitlines()
     assert [json.loads(line)["id"] for line in lines] == [json.loads(row)["id"] for row in labels]
-    compared = work.ended(
-        *("compare", "one=trained", "other=trained", "--test", "pairs.jsonl"),
-        *("--output", "compared"),
-    )
-    assert compared.returncode == 0, compared.stderr
     assert_whole(work.folder / "judged")
 
 

@@ -288,10 +288,6 @@ def _varint(content: bytes, at: int) -> tuple[int, int]:
     return value << 8 | content[at + 8], at + 9
 
 
-def _log_of(path: Path) -> Path:
-    return path.with_name(path.name + "-wal")
-
-
 def _read(file: BinaryIO | None, start: int, length: int) -> bytes:
     assert file is not None
     file.seek(start)
