@@ -28,14 +28,15 @@ def said_by(monkeypatch, capsys):
     """Run the command line in this process: its exit code, and what it said where."""
 
     def run(*arguments: str):
-        before = signal.getsignal(signal.SIGTERM)
+        before = {one: signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGHUP)}
         monkeypatch.setattr(sys, "argv", ["jurist", *arguments])
         monkeypatch.setenv("COLUMNS", "200")
         try:
             with pytest.raises(SystemExit) as exit:
                 cli.main()
         finally:
-            signal.signal(signal.SIGTERM, before)
+            for one, handler in before.items():
+                signal.signal(one, handler)
         said = capsys.readouterr()
         return exit.value.code, said.out, said.err
 

@@ -4,9 +4,10 @@ import logging
 import os
 import signal
 import sys
+from contextlib import suppress
 from importlib import import_module
 from types import FrameType
-from typing import Any
+from typing import IO, Any, NoReturn
 
 import tyro
 from rich.console import Console
@@ -36,6 +37,7 @@ from jurist.recipes.pair_rm import run_pair_rm
 from jurist.recipes.paper import run_paper
 from jurist.recipes.push import run_push
 from jurist.recipes.quickstart import run_quickstart
+from jurist.recipes.refused import is_out_of_memory, refusal
 from jurist.recipes.rerun import run_rerun
 from jurist.recipes.scpo import run_scpo
 from jurist.recipes.select import run_select
@@ -87,22 +89,10 @@ def main() -> None:
     """Run the recipe named on the command line, and exit as `docs/cli.md` says.
 
     0 done, 1 stopped by a check, 2 usage or configuration, 3 input refused, 4 model or server
-    unavailable, 5 store or disk, 130 and 143 interrupted.
+    unavailable, 5 store or disk, 129, 130 and 143 ended by a signal.
     """
-    terminated = False
-
-    def terminate(signum: int, frame: FrameType | None) -> None:
-        # The way that Ctrl-C takes, which a running event loop knows how to unwind. A second one
-        # ends the process at once.
-        nonlocal terminated
-        terminated = True
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        interrupt = signal.getsignal(signal.SIGINT)
-        if not callable(interrupt):  # as in the background of a script, where Ctrl-C is ignored
-            raise KeyboardInterrupt
-        interrupt(signal.SIGINT, frame)
-
-    signal.signal(signal.SIGTERM, terminate)
+    ended_by = _heed_signals()
+    Console.on_broken_pipe = _write_nowhere
     console = Console(stderr=True)
     logging.basicConfig(
         level=logging.INFO,
@@ -115,25 +105,91 @@ def main() -> None:
             return
         with leading():
             status = _run(sys.argv[1:])
-    except JuristError as error:
-        print(f"jurist: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
-    except ModuleNotFoundError as error:
-        advice = install_advice(error)
-        if advice is None:
-            raise
-        print(f"jurist: {advice}", file=sys.stderr)
-        sys.exit(ConfigError.exit_code)
+        sys.stdout.flush()
     except BrokenPipeError:
         # `jurist ... | head` is no error. Left to the system, SIGPIPE would also end the process,
         # without a word, when a server hangs up in the middle of a request.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+        _end(0)
     except KeyboardInterrupt:
-        how = "terminated" if terminated else "interrupted"
-        print(f"jurist: {how}; run the same command to go on", file=sys.stderr)
-        sys.exit(143 if terminated else 130)
-    sys.exit(status or 0)
+        # Whoever asks once more means it, and no handler is to be caught half-way through.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        how = _HOW.get(ended_by[-1], "interrupted")
+        _end(128 + ended_by[-1], f"{how}; run the same command to go on")
+    except Exception as error:
+        told = _told(error)
+        if told is None:
+            raise
+        _end(told.exit_code, str(told), at_once=is_out_of_memory(error))
+    _end(status or 0)
+
+
+_HOW = {signal.SIGTERM: "terminated", signal.SIGHUP: "hung up"}
+
+
+def _heed_signals() -> list[signal.Signals]:
+    """Have signals that end a process end it as Ctrl-C does. Returns which one did, as its last."""
+    ended_by = [signal.SIGINT]
+
+    def end(signum: int, frame: FrameType | None) -> None:
+        # The way that Ctrl-C takes, which a running event loop knows how to unwind. A second one
+        # ends the process at once.
+        ended_by.append(signal.Signals(signum))
+        for each in _HOW:
+            if signal.getsignal(each) is end:
+                signal.signal(each, signal.SIG_DFL)
+        interrupt = signal.getsignal(signal.SIGINT)
+        if not callable(interrupt):  # as in the background of a script, where Ctrl-C is ignored
+            raise KeyboardInterrupt
+        interrupt(signal.SIGINT, frame)
+
+    for each in _HOW:
+        # Under nohup a terminal that closes is to end nothing.
+        if signal.getsignal(each) is not signal.SIG_IGN:
+            signal.signal(each, end)
+    return ended_by
+
+
+def _told(error: Exception) -> JuristError | None:
+    """What is to be said of an error in one line; None of a bug."""
+    if isinstance(error, JuristError):
+        return error
+    if isinstance(error, ModuleNotFoundError):
+        advice = install_advice(error)
+        return None if advice is None else ConfigError(advice)
+    return refusal(error)
+
+
+def _end(status: int, last_words: str = "", *, at_once: bool = False) -> NoReturn:
+    """Exit, though nobody may be there to read what is said.
+
+    Args:
+        status: What to exit with.
+        last_words: Said on standard error.
+        at_once: Leave what libraries do at an end, for which there may be no memory.
+    """
+    if last_words:
+        with suppress(OSError):  # as when the terminal is gone
+            print(f"jurist: {last_words}", file=sys.stderr, flush=True)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            _to_nowhere(stream)
+    if at_once:
+        os._exit(status)
+    sys.exit(status)
+
+
+def _write_nowhere(self: Console) -> None:
+    """What rich is to do when nobody reads on: the work goes on, and ends as it would have."""
+    self.quiet = True
+    _to_nowhere(self.file)
+
+
+def _to_nowhere(stream: IO[str]) -> None:
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 def _run(arguments: list[str]) -> int | None:

@@ -1,5 +1,6 @@
 """Files that appear whole or not at all, and run directories that one process holds at a time."""
 
+import errno
 import fcntl
 import json
 import os
@@ -25,7 +26,67 @@ def storing(path: Path) -> Generator[None]:
     except StoreError:
         raise
     except OSError as error:
-        raise StoreError(f"{path}: cannot write: {error.strerror or error}") from error
+        raise StoreError(unwritable(path, error)) from error
+
+
+def unwritable(path: Path, error: OSError) -> str:
+    """What to say of a path that the operating system does not let be written."""
+    advice = advice_on(error.errno, path)
+    return f"{path}: cannot write: {error.strerror or error}" + (f"; {advice}" if advice else "")
+
+
+def advice_on(number: int | None, path: Path) -> str:
+    """What to do about an error of the operating system over a path; empty if nothing is known."""
+    if number == errno.ENOSPC and not _files_left(path):
+        return (
+            "its file system can hold no more files (no inodes are left): delete some and run again"
+        )
+    return _ADVICE.get(number or 0, "")
+
+
+_ADVICE = {
+    errno.ENOSPC: "make room and run again",
+    errno.EDQUOT: "your quota is used up: make room and run again",
+    errno.EROFS: "it is mounted read-only: give a path on another disk",
+    errno.EACCES: "you have no right to: give another path, or mend its rights",
+    errno.EPERM: "you have no right to: give another path, or mend its rights",
+    errno.EFBIG: "files may not grow so large here: raise `ulimit -f` and run again",
+    errno.EIO: "the disk fails: give a path on another one",
+    errno.ENAMETOOLONG: "give a shorter path",
+    errno.EMFILE: "too many files are open: raise `ulimit -n` and run again",
+}
+
+
+def obstacle(path: Path) -> int:
+    """The error of the operating system that writing beside a path would meet, as far as it can be
+    seen; 0 if none. For libraries that only say that writing failed.
+    """
+    with suppress(OSError):
+        if (status := _status(path)) is not None:
+            if status.f_flag & os.ST_RDONLY:
+                return errno.EROFS
+            # With less room a log cannot be begun; and what failed has given its own back.
+            if status.f_bavail * status.f_frsize < 2**17 or not _files_left(path):
+                return errno.ENOSPC
+        folder = path.absolute().parent
+        if folder.is_dir() and not os.access(folder, os.W_OK):
+            return errno.EACCES
+    return 0
+
+
+def _files_left(path: Path) -> bool:
+    """Whether the file system around a path can hold one more file, as far as it says."""
+    status = _status(path)
+    # Some file systems count no inodes, and say that they have none.
+    return status is None or status.f_favail > 0 or status.f_files == 0
+
+
+def _status(path: Path) -> os.statvfs_result | None:
+    """What the file system around a path says of itself."""
+    for folder in (path, *path.absolute().parents):
+        with suppress(OSError):
+            return os.statvfs(folder)
+    return None
 
 
 def make_directory(path: Path) -> Path:
@@ -62,7 +123,8 @@ def replacing(path: Path) -> Generator[BinaryIO]:
             with suppress(OSError):
                 temporary.unlink()
             raise
-    sync_directory(path.parent)
+    with storing(path):
+        sync_directory(path.parent)
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -125,7 +187,8 @@ def _take(descriptor: int, path: Path) -> None:
         except BlockingIOError:
             holder = os.pread(descriptor, 200, 0).decode("utf-8", "replace").strip()
             # A holder writes its name just after it has the lock. Until then none stands there,
-            # or that of a process that was killed.
+            # or that of a process that was killed. Who only looks whether
+            # it is held (`jurist doctor RUN`) has it for a moment, and writes none.
             if not _may_hold(holder) and time.monotonic() < patience:
                 time.sleep(0.001)
                 continue

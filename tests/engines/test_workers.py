@@ -1,11 +1,13 @@
 """Worker processes: one engine to everyone above, whatever becomes of a process."""
 
+import math
 import os
 import signal
 import sqlite3
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from collections import Counter
 from functools import partial
@@ -101,6 +103,7 @@ class TestStoppingRule:
 
 
 class TestDeath:
+    @pytest.mark.fault(18, "killed worker")
     def test_a_worker_that_dies_is_replaced_and_its_work_done_again(
         self, engines, tmp_path, caplog
     ):
@@ -111,6 +114,7 @@ class TestDeath:
         assert lists == engines.scripted().generate(asked, SAMPLING)
         assert "a worker died (SIGKILL, as the system does when memory is short)" in caplog.text
 
+    @pytest.mark.fault(18, "killed worker")
     def test_killed_from_outside_it_is_noticed_too(self, engines, tmp_path):
         processes = Processes(engines.scripted, 2)
         with Spread(processes, job_size=3) as workers:
@@ -119,20 +123,89 @@ class TestDeath:
             assert generated(workers) == generated(engines.scripted())
             assert len(processes.process_ids) == 2
 
-    def test_work_that_kills_whoever_does_it_stops_the_run_and_the_rest_is_kept(
-        self, engines, tmp_path
+    @pytest.mark.fault(18, "killed worker")
+    @pytest.mark.parametrize("job_size", [3, 30])
+    def test_work_that_kills_whoever_does_it_is_failed_and_nothing_else_is(
+        self, engines, tmp_path, caplog, job_size
     ):
-        asked = [*PROMPTS, user("deadly")]
+        asked = [*PROMPTS[:20], user("deadly " + "long " * 5), *PROMPTS[20:]]
+        make = partial(engines.deadly, tmp_path / "marker", once=False)
+        store = tmp_path / "store.sqlite"
+        with (
+            open_workers(make, 2, job_size=job_size) as workers,
+            Cached(workers, store) as cached,
+        ):
+            lists = cached.generate(asked, SAMPLING)
+        expected = engines.scripted().generate(asked, SAMPLING)
+        assert lists[:20] + lists[21:] == expected[:20] + expected[21:]
+        assert [reply.finish_reason for reply in lists[20]] == ["error"] * 3
+        assert "a worker died over it (SIGKILL" in lists[20][0].text
+        assert caplog.text.count("a worker died (SIGKILL") == (2 if job_size == 3 else 3)
+        # What failed is asked again, the rest never.
+        with sqlite3.connect(store) as kept:
+            assert kept.execute("SELECT count(*) FROM completions").fetchone() == (3 * 40,)
+
+    @pytest.mark.fault(18, "killed worker")
+    def test_a_group_that_kills_whoever_does_it_is_failed_as_one(self, engines, tmp_path):
+        asked = [*PROMPTS[:5], user("deadly"), *PROMPTS[5:9]]
+        make = partial(engines.deadly, tmp_path / "marker", once=False)
+        rule = StoppingRule(lambda samples: int(len(samples[0]) < 2), 2)
+        with open_workers(make, 1, job_size=30) as workers:
+            lists = workers.generate(asked, SAMPLING, rule)
+        assert [len(replies) for replies in lists] == [2] * 10
+        failed = [replies[0].finish_reason == "error" for replies in lists]
+        assert failed == [False] * 4 + [True] * 2 + [False] * 4
+
+    @pytest.mark.fault(18, "killed worker")
+    def test_a_score_that_kills_whoever_does_it_is_none(self, engines, tmp_path):
+        asked = [*PROMPTS[:5], user("deadly"), *PROMPTS[5:9]]
+        make = partial(engines.deadly, tmp_path / "marker", once=False)
+        texts = [["A", "BB"]] * 10
+        with open_workers(make, 2, job_size=6) as workers:
+            found = workers.score(asked, texts)
+        expected = engines.scripted().score(asked, texts)
+        assert found[:5] + found[6:] == expected[:5] + expected[6:]
+        assert [math.isnan(logp) for logp in found[5]] == [True, True]
+
+    @pytest.mark.fault(18, "killed worker")
+    def test_process_after_process_stops_the_run_and_the_rest_is_kept(self, engines, tmp_path):
+        asked = [*PROMPTS, *(user("deadly") for _ in range(9))]
+        asked = [user(f"{prompt[0].content} {n}") for n, prompt in enumerate(asked)]
         make = partial(engines.deadly, tmp_path / "marker", once=False)
         store = tmp_path / "store.sqlite"
         with (
             open_workers(make, 1, job_size=3) as workers,
             Cached(workers, store, chunk_size=3 * 20) as cached,
-            pytest.raises(EngineError, match=r"died \(SIGKILL.*1 prompts, like 1 before.*fewer"),
+            pytest.raises(EngineError, match=r"died \(SIGKILL.*1 prompts, like 4 before.*fewer"),
         ):
             cached.generate(asked, SAMPLING)
         with sqlite3.connect(store) as kept:
             assert kept.execute("SELECT count(*) FROM completions").fetchone() == (3 * 40,)
+
+    @pytest.mark.fault(18, "hung worker")
+    @pytest.mark.parametrize("when", ["idle", "at work"])
+    def test_a_worker_that_is_stopped_is_replaced(self, engines, tmp_path, caplog, when):
+        processes = Processes(partial(engines.slow, when), 2, silent_seconds=4.0)
+        with Spread(processes, job_size=3) as workers:
+            stopped = processes.process_ids[1]
+            wait_seconds = 0.3 if when == "at work" else 0.0
+            stop = threading.Timer(wait_seconds, os.kill, (stopped, signal.SIGSTOP))
+            stop.start()
+            if not wait_seconds:
+                stop.join()
+            assert generated(workers) == generated(engines.scripted())
+            assert stopped not in processes.process_ids
+            assert not is_alive(stopped)
+        assert f"stopped: nothing was heard of process {stopped}" in caplog.text
+
+    @pytest.mark.fault(18, "hung worker")
+    def test_a_worker_that_is_stopped_while_it_loads_ends_the_opening(self, engines):
+        with pytest.raises(EngineError, match=r"before it was ready .*nothing was heard"):
+            open_workers(engines.stops_itself, 1, silent_seconds=2.0)
+
+    def test_a_job_that_takes_longer_than_silence_may_is_waited_for(self, engines):
+        with open_workers(partial(engines.slow, "at work"), 1, silent_seconds=3.0) as workers:
+            assert workers.generate([user("slow")], Sampling(max_tokens=4))[0][0].text == "at last"
 
     def test_before_it_was_ready_it_stops_the_run(self, engines):
         with pytest.raises(EngineError, match=r"before it was ready \(exit status 7\)"):

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import signal
+import time
 from pathlib import Path
 
 from jurist.engines import ScriptedEngine
@@ -30,13 +31,39 @@ def says_who() -> ScriptedEngine:
 def deadly(marker: Path, *, once: bool) -> ScriptedEngine:
     """Dies when it is asked "deadly": every time, or only the first."""
 
-    def reply(prompt, index: int) -> str:
-        if prompt[0].content == "deadly" and not (once and marker.exists()):
+    def die_of(prompt) -> None:
+        if prompt[0].content.startswith("deadly") and not (once and marker.exists()):
             marker.touch()
             os.kill(os.getpid(), signal.SIGKILL)
+
+    def reply(prompt, index: int) -> str:
+        die_of(prompt)
         return words(prompt, index)
 
-    return ScriptedEngine(reply)
+    def score(prompt, text: str) -> float:
+        die_of(prompt)
+        return likelihood(prompt, text)
+
+    return ScriptedEngine(reply, score)
+
+
+def slow(when: str) -> ScriptedEngine:
+    """Takes its time over a reply, "at work" or over the prompt "slow"."""
+
+    def reply(prompt, index: int) -> str:
+        if prompt[0].content == "slow":
+            time.sleep(5)
+            return "at last"
+        if when == "at work":
+            time.sleep(0.02)
+        return words(prompt, index)
+
+    return ScriptedEngine(reply, likelihood)
+
+
+def stops_itself() -> ScriptedEngine:
+    os.kill(os.getpid(), signal.SIGSTOP)
+    return ScriptedEngine(words)
 
 
 def refusing() -> ScriptedEngine:

@@ -13,8 +13,15 @@ from transformers import (
     LlamaForCausalLM,
 )
 
-from jurist.errors import ConfigError
-from jurist.models.load import load_causal, load_scalar, load_tokenizer, weights_fingerprint
+from jurist.errors import ConfigError, StoreError
+from jurist.models.load import (
+    load_causal,
+    load_critic,
+    load_scalar,
+    load_tokenizer,
+    weights_fingerprint,
+)
+from jurist.training.checkpoint import writing
 from jurist.worlds import BASE
 
 TINY = LlamaConfig(
@@ -51,6 +58,29 @@ def test_a_causal_model_comes_ready_to_run(checkpoint):
     assert {p.dtype for p in load_causal(checkpoint, dtype="bfloat16").parameters()} == {
         torch.bfloat16
     }
+
+
+@pytest.mark.fault(2, "bit flipped", "truncated")
+def test_a_checkpoint_is_held_to_its_manifest_by_whatever_loads_it(checkpoint, tmp_path):
+    with writing(tmp_path / "made", {}) as folder:
+        shutil.copytree(checkpoint, folder, dirs_exist_ok=True)
+    whole = weights_fingerprint(tmp_path / "made")
+    load_causal(tmp_path / "made")
+    weights = tmp_path / "made" / "model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-3] ^= 1
+    weights.write_bytes(content)
+    for use in (weights_fingerprint, load_causal, load_scalar, load_critic):
+        with pytest.raises(StoreError, match=r"its SHA-256 is not .*it is not loaded") as caught:
+            use(tmp_path / "made")
+        assert caught.value.exit_code == 5
+    # Without the manifest it is a model like any other, and another one.
+    (tmp_path / "made" / "manifest.json").unlink()
+    load_causal(tmp_path / "made")
+    assert weights_fingerprint(tmp_path / "made") != whole
+    weights.write_bytes(content[:-1000])
+    with pytest.raises(ConfigError, match="cannot be loaded as a model"):
+        load_causal(tmp_path / "made")
 
 
 def test_the_base_that_ships_loads_with_nothing_written(capfd, caplog):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from jurist.recipes import doctor
-from jurist.recipes.doctor import EXTRAS, examine, run_doctor
+from jurist.recipes.doctor import EXTRAS, DoctorConfig, examine, run_doctor
 
 PROJECT = Path(__file__).parents[2] / "pyproject.toml"
 
@@ -43,7 +43,7 @@ def test_every_extra_that_a_user_can_install_is_looked_at():
 
 def test_extras_are_listed_by_name_and_by_the_command_that_installs_them(lacking, wide, capsys):
     lacking("pyarrow")
-    assert run_doctor() == 1
+    assert run_doctor(DoctorConfig()) == 1
     said = capsys.readouterr().out
     # As written: brackets are no markup here.
     for extra in EXTRAS:
@@ -83,7 +83,7 @@ def doctor_usage(free):
 def test_a_machine_where_everything_works_ends_with_0(monkeypatch, wide, capsys):
     monkeypatch.setattr(doctor, "EXTRAS", {"train": ("numpy",)})
     monkeypatch.setattr(doctor.shutil, "disk_usage", lambda _: doctor_usage(2**40))
-    assert run_doctor() == 0
+    assert run_doctor(DoctorConfig()) == 0
     said = capsys.readouterr().out
     assert "1024.0 GiB free" in said and "OMP_NUM_THREADS" in said and "ships" in said
 

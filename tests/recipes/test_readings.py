@@ -55,6 +55,17 @@ def kept(tmp_path):
     return path
 
 
+@pytest.mark.fault(25, "run")
+def test_of_a_run_before_votes_were_stopped_nothing_was_left_unasked(kept):
+    lines = gzip.decompress(kept.read_bytes()).decode().splitlines()
+    older = [json.loads(line) for line in lines]
+    assert [row.pop("num_unasked") for row in older] == [4, 4, 4]
+    kept.write_bytes(gzip.compress("".join(json.dumps(row) + "\n" for row in older).encode()))
+    back = read_readings(kept, preferences(3))
+    assert back.num_unasked == [0, 0, 0]
+    assert [many[0].text for many in back.judgements] == ["reply 0", "reply 1", "reply 2"]
+
+
 def test_the_bytes_do_not_say_when_they_were_written(kept):
     assert kept.read_bytes()[4:8] == b"\0\0\0\0"  # where gzip has the time
 

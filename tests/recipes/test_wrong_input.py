@@ -176,6 +176,7 @@ def small_disk(tmp_path):
     subprocess.run(["umount", str(disk)], check=True)
 
 
+@pytest.mark.fault(4, "full disk")
 def test_a_full_disk_ends_the_run_and_keeps_what_was_stored(jurist, small_disk, tmp_path, world):
     output = small_disk / "run"
     arguments = ["--rounds", "1", "--votes", "1", "--max-tokens", "64", "--batch-size", "4"]

@@ -1,7 +1,10 @@
 import json
 import logging
 import os
+import random
 import shutil
+import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -65,6 +68,7 @@ def test_no_file_of_a_checkpoint_is_a_pickle(work):
     assert names == {"weights.safetensors", "optimizer.safetensors", "manifest.json"}
 
 
+@pytest.mark.fault(2, "truncated", "missing", "bit flipped", "empty file")
 @pytest.mark.parametrize("damage", [truncate, flip_one_bit, empty, Path.unlink])
 @pytest.mark.parametrize("name", ["weights.safetensors", "optimizer.safetensors", "manifest.json"])
 def test_a_damaged_checkpoint_is_named_and_skipped(work, caplog, name, damage):
@@ -76,12 +80,14 @@ def test_a_damaged_checkpoint_is_named_and_skipped(work, caplog, name, damage):
     assert name in warning.getMessage()
 
 
+@pytest.mark.fault(2, "empty newer folder")
 def test_an_empty_newer_folder_is_skipped(work, caplog):
     step_folder(work, 6).mkdir()
     assert newest_whole(work) == step_folder(work, 4)
     assert "no manifest.json" in caplog.text
 
 
+@pytest.mark.fault(2, "truncated")
 def test_no_whole_checkpoint_among_several_is_an_error_that_says_what_to_do(work):
     for step in (2, 4):
         truncate(step_folder(work, step) / "weights.safetensors")
@@ -101,6 +107,67 @@ def test_a_folder_left_aside_by_a_kill_is_no_checkpoint_and_is_replaced(tmp_path
     write_checkpoint(tmp_path / "work", checkpoint(2), inputs=INPUTS)
     assert newest_whole(tmp_path / "work") == step_folder(tmp_path / "work", 2)
     assert not aside.exists()
+
+
+@pytest.mark.fault(2, "killed between files")
+def test_killed_while_it_writes_the_newest_whole_checkpoint_is_the_one_before(
+    tmp_path, size, figure
+):
+    work = tmp_path / "work"
+    large = Checkpoint(
+        step=4,
+        weights={"w": torch.full((900, 900), 4.0)},
+        optimizer={name: torch.full((900, 900), 2.0) for name in ("w/exp_avg", "w/exp_avg_sq")},
+    )
+    draw, between = random.Random(3), 0
+    begun = time.monotonic()
+    write_checkpoint(tmp_path / "timed", large, inputs=INPUTS)
+    seconds = time.monotonic() - begun
+    num_kills = size(10, 60)
+    for _ in range(num_kills):
+        shutil.rmtree(work, ignore_errors=True)
+        write_checkpoint(work, checkpoint(2), inputs=INPUTS)
+        child = os.fork()
+        if child == 0:
+            write_checkpoint(work, large, inputs=INPUTS)
+            os._exit(0)
+        time.sleep(draw.uniform(0, 1.2) * seconds)
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        between += (work / ".step-00000004.tmp").exists()
+        found = newest_whole(work)
+        assert found in (step_folder(work, 2), step_folder(work, 4))
+        wanted = large if found.name.endswith("4") else checkpoint(2)
+        read = read_checkpoint(found, inputs=INPUTS)
+        assert all(torch.equal(read.weights[name], one) for name, one in wanted.weights.items())
+        # It is written all the same, over what the kill has left.
+        write_checkpoint(work, large, inputs=INPUTS)
+        assert newest_whole(work) == step_folder(work, 4)
+        assert not list(work.glob(".*"))
+    assert between >= 1
+    figure("kills", num_kills)
+
+
+@pytest.mark.fault(25, "checkpoint")
+def test_a_checkpoint_of_the_first_release_is_read(tmp_path):
+    golden = Path(__file__).parents[1] / "golden" / "0.1.0"
+    shutil.copytree(golden / "training", tmp_path / "work")
+    found = newest_whole(tmp_path / "work")
+    assert found == step_folder(tmp_path / "work", 2)
+    read = read_checkpoint(found, inputs={"seed": 0})
+    assert read.step == 2
+    assert read.weights["w"].tolist() == [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]
+    assert torch.equal(read.optimizer["w/exp_avg"], -read.weights["w"])
+    assert verify(golden / "trained" / "checkpoint")["files"]
+
+
+@pytest.mark.fault(25, "checkpoint")
+def test_a_checkpoint_of_a_later_release_is_refused_by_its_version(work):
+    path = step_folder(work, 4) / "manifest.json"
+    path.write_text(json.dumps({"manifest": 2, **json.loads(path.read_text())}))
+    with pytest.raises(StoreError, match=r"written by a later jurist \(manifest version 2, "):
+        verify(step_folder(work, 4))
+    assert newest_whole(work) == step_folder(work, 2)
 
 
 def test_the_last_two_checkpoints_are_kept(work):
@@ -175,6 +242,7 @@ def test_the_manifest_lists_every_file_with_size_and_digest(work):
     assert all(set(entry) == {"bytes", "sha256"} for entry in manifest["files"].values())
 
 
+@pytest.mark.fault(4, "full disk")
 def test_a_full_disk_is_told_and_the_checkpoint_before_it_is_kept(small_disk):
     work = small_disk / "work"
     write_checkpoint(work, checkpoint(1), inputs=INPUTS)

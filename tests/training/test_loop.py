@@ -215,6 +215,7 @@ def test_dropout_is_drawn_by_the_step_so_that_resuming_draws_it_again(run, tiny)
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
 
 
+@pytest.mark.fault(2, "bit flipped")
 @pytest.mark.parametrize("damage", ["weights.safetensors", "optimizer.safetensors"])
 def test_a_damaged_checkpoint_costs_steps_and_changes_no_weight(run, tmp_path, damage):
     whole = run(work="whole")

@@ -483,6 +483,7 @@ def test_training_that_stops_itself_leaves_no_model(tiny, supervised_rows, outpu
     assert not output.exists()
 
 
+@pytest.mark.fault(4, "full disk")
 def test_a_full_disk_leaves_no_half_model_and_once_there_is_room_it_is_made(
     tiny, supervised_rows, small_disk, output
 ):

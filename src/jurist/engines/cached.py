@@ -17,12 +17,15 @@ from jurist.engines.base import (
     num_at_first,
     num_more,
 )
-from jurist.engines.store import SCHEMA_VERSION, AnswerStore
+from jurist.engines.store import AnswerStore
 from jurist.progress import progress
 from jurist.types import Completion, Conversation, Sampling, StoppingRule
 
 CHUNK_SIZE: Final = 500
 """Completions asked for, and then committed, at a time."""
+
+_KEY_VERSION: Final = 1
+"""Of what keys are made of. Another would have everything that is stored asked for once more."""
 
 _T = TypeVar("_T")
 
@@ -54,7 +57,7 @@ _Group = tuple[_Asked, ...]
 class Cached:
     """Answers from an SQLite file, and asks the engine only for what is not there.
 
-    A completion is kept under the SHA-256 of the store's version, the engine's fingerprint, the
+    A completion is kept under the SHA-256 of a version of such keys, the engine's fingerprint, the
     prompt, what matters of the sampling (temperature, top_p, max_tokens, seed) and its own index.
     So 8 samples asked for after 4 cost 4, and equal prompts in one call are asked once. Work goes
     in chunks, each committed when done: a run that is killed loses at most one chunk, and goes on
@@ -157,7 +160,7 @@ class Cached:
     def _look_up(self, prompt: Conversation, sampling: Sampling) -> _Asked:
         name = digest(
             "completion",
-            SCHEMA_VERSION,
+            _KEY_VERSION,
             self.fingerprint,
             prompt,
             # An int and a float that are equal have different JSON.
@@ -315,7 +318,7 @@ class _CachedLogprobs(Cached):
         ]
 
     def _score_key(self, prompt: Conversation, text: str) -> bytes:
-        return bytes.fromhex(digest("score", SCHEMA_VERSION, self.fingerprint, prompt, text))
+        return bytes.fromhex(digest("score", _KEY_VERSION, self.fingerprint, prompt, text))
 
     def _fill_scores(
         self, missing: list[tuple[Conversation, dict[str, bytes]]], logps: dict[bytes, float]

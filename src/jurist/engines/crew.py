@@ -7,16 +7,21 @@ free takes the next. So the crew is one engine to everyone above it, and whoever
 A call is cut by a rule that knows nothing of how many processes there are or how fast they are: the
 same call is always the same jobs, and a run that is interrupted and goes on decodes the same
 batches as one that is not.
+
+A process that dies over its job is replaced, and the job tried again. If that dies too, its prompts
+are tried one by one, so that one which no process survives costs no other its answer; that one has
+replies with finish_reason "error".
 """
 
 import logging
+import math
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Any, Final, Protocol, Self, TypeVar
+from typing import Any, Final, Protocol, Self, TypeVar, cast
 
-from jurist.engines.base import LogprobEngine, groups_of, num_at_first
+from jurist.engines.base import LogprobEngine, groups_of, num_at_first, num_more
 from jurist.errors import EngineError
 from jurist.progress import progress
 from jurist.types import Completion, Conversation, Sampling, StoppingRule
@@ -26,8 +31,12 @@ JOB_SIZE: Final = 128
 few enough that all processes end at about the same time. With a stopping rule those count that it
 wants at first."""
 
-MAX_DEATHS: Final = 2
-"""So many processes may die over one job; the last of them ends the call."""
+MAX_TRIES: Final = 2
+"""So often a job is begun, if processes die over it. Then its prompts are tried alone, once more
+each, and what a process dies over even so is failed."""
+
+MAX_DEATHS: Final = 5
+"""So many processes may die with no job done in between; the last of them ends the call."""
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +57,20 @@ class SampleJob:
         """The replies of an engine."""
         return engine.generate(self.prompts, self.sampling, rule)
 
+    def part(self, start: int, end: int) -> "SampleJob":
+        """Some of its prompts, as a job."""
+        return replace(self, items=self.items[start:end], prompts=self.prompts[start:end])
+
+    def failed(self, why: str, rule: StoppingRule | None) -> list[list[Completion]]:
+        """Replies that say that there are none. The prompts are one group."""
+        error = Completion(text=why, finish_reason="error")
+        count = 0
+        while more := num_more(
+            rule, [[error] * count] * len(self.prompts), self.sampling.num_samples
+        ):
+            count += more
+        return [[error] * count for _ in self.prompts]
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ScoreJob:
@@ -64,6 +87,19 @@ class ScoreJob:
         if not isinstance(engine, LogprobEngine):
             raise EngineError(f"{engine.fingerprint}: this engine tells no log-probabilities")
         return engine.score(self.prompts, self.continuations)
+
+    def part(self, start: int, end: int) -> "ScoreJob":
+        """Some of its prompts, as a job."""
+        return replace(
+            self,
+            items=self.items[start:end],
+            prompts=self.prompts[start:end],
+            continuations=self.continuations[start:end],
+        )
+
+    def failed(self, why: str, rule: StoppingRule | None) -> list[list[float]]:
+        """Scores that say that there are none."""
+        return [[math.nan] * len(texts) for texts in self.continuations]
 
 
 Job = SampleJob | ScoreJob
@@ -135,6 +171,7 @@ class Spread:
             raise ValueError(f"job_size must be at least 1, got {job_size}")
         self._crew = crew
         self._job_size = job_size
+        self._deaths_in_a_row = 0
 
     @property
     def fingerprint(self) -> str:
@@ -166,7 +203,7 @@ class Spread:
 
         Raises:
             DataError: A prompt does not fit the model's context.
-            EngineError: Process after process died over one job.
+            EngineError: Process after process died.
         """
         jobs = [
             SampleJob(
@@ -189,8 +226,7 @@ class Spread:
 
         Raises:
             DataError: A prompt does not fit the model's context.
-            EngineError: The engine tells no log-probabilities, or process after process died over
-                one job.
+            EngineError: The engine tells no log-probabilities, or process after process died.
         """
         asked = list(zip(prompts, continuations, strict=True))
         most = max((len(texts) for texts in continuations), default=0)
@@ -228,7 +264,8 @@ class Spread:
         left = deque(jobs)
         free = deque(range(crew.num))
         busy: dict[int, Job] = {}
-        deaths: Counter[tuple[int, ...]] = Counter()
+        tries: Counter[tuple[int, ...]] = Counter()
+        group_size = 1 if rule is None else rule.group_size
         try:
             with progress(f"asking {crew.num} workers", len(found), "prompts") as advance:
                 while left or busy:
@@ -242,28 +279,61 @@ class Spread:
                     if isinstance(outcome, Exception):
                         raise outcome
                     if isinstance(outcome, Death):
-                        deaths[job.items] += 1
-                        _check_deaths(job, outcome, deaths[job.items])
-                        left.appendleft(job)
-                        continue
+                        self._deaths_in_a_row += 1
+                        _refuse_more_deaths(job, outcome, self._deaths_in_a_row)
+                        again = _tried_again(job, outcome, tries, group_size)
+                        left.extendleft(reversed(again))
+                        if again:
+                            continue
+                        outcome = job.failed(f"a worker died over it ({outcome.how})", rule)
+                    else:
+                        self._deaths_in_a_row = 0
                     if len(outcome) != len(job.prompts):
                         raise ValueError(
                             f"{self.fingerprint}: the engine was asked {len(job.prompts)} prompts "
                             f"and answered {len(outcome)}; an engine gives one list per prompt"
                         )
                     for item, answers in zip(job.items, outcome, strict=True):
-                        found[item] = answers
+                        found[item] = cast(list[_Answer], answers)
                     advance(len(job.items))
         except BaseException:
             crew.abandon()
             raise
 
 
-def _check_deaths(job: Job, death: Death, num_deaths: int) -> None:
-    said = f"a worker died ({death.how}) over {len(job.items)} prompts"
-    if num_deaths >= MAX_DEATHS:
+def _refuse_more_deaths(job: Job, death: Death, in_a_row: int) -> None:
+    if in_a_row >= MAX_DEATHS:
         raise EngineError(
-            f"{said}, like {num_deaths - 1} before it; is there memory for so many workers? run "
-            f"again with fewer to go on"
+            f"{_said(job, death)}, like {in_a_row - 1} before it; is there memory for so many "
+            f"workers? run again with fewer to go on"
         )
-    logger.warning("%s; another one takes them over", said)
+
+
+def _tried_again(
+    job: Job, death: Death, tries: Counter[tuple[int, ...]], group_size: int
+) -> list[Job]:
+    """What to do in place of a job over which a process died; nothing if it is to be failed.
+
+    Args:
+        job: The job.
+        death: Of the process.
+        tries: So often each job died already, by its items; it is counted on.
+        group_size: Prompts that are asked together, and are not to be parted.
+    """
+    said = _said(job, death)
+    tries[job.items] += 1
+    if tries[job.items] < MAX_TRIES:
+        logger.warning("%s; another one takes them over", said)
+        return [job]
+    if len(job.items) == group_size:
+        logger.warning("%s once more; they have no answer", said)
+        return []
+    logger.warning("%s once more; they are tried one by one", said)
+    starts = range(0, len(job.items), group_size)
+    alone = [job.part(start, start + group_size) for start in starts]
+    tries.update({one.items: MAX_TRIES - 1 for one in alone})
+    return alone
+
+
+def _said(job: Job, death: Death) -> str:
+    return f"a worker died ({death.how}) over {len(job.items)} prompts"

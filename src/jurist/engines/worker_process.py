@@ -3,7 +3,8 @@
 Started by `jurist.engines.workers` with the number of a file descriptor, its end of the line. It is
 told how to make its engine, says ("ready", fingerprint), and then for each job ("done", answers).
 In between it may ask ("more", completions), and is told how many. What goes wrong it says as
-("raised", exception).
+("raised", exception). All the while, at work or not, it says ("alive",) now and then: whoever
+waits for it would otherwise wait for ever for a process that was stopped.
 
 Messages are pickled. Both ends are this program, on a line that no one else holds: a pair of
 sockets without a name, handed down at the start. Nothing that is read from a file comes this way.
@@ -15,15 +16,20 @@ import queue
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import Any, Final
 
 from jurist.engines.base import Engine
 from jurist.errors import EngineError, JuristError
 from jurist.progress import silence
 from jurist.types import Completion, StoppingRule
+
+ALIVE_SECONDS: Final = 1.0
+"""Between two words that a process is alive."""
 
 
 class _Line:
@@ -32,7 +38,9 @@ class _Line:
     def __init__(self, descriptor: int) -> None:
         self._connection = Connection(descriptor)
         self._inbox: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        self._speaking = threading.Lock()
         threading.Thread(target=self._listen, daemon=True).start()
+        threading.Thread(target=self._say_alive, daemon=True).start()
 
     def _listen(self) -> None:
         try:
@@ -42,11 +50,18 @@ class _Line:
             # Nobody is left to work for, whatever the engine is doing now.
             os._exit(0)
 
+    def _say_alive(self) -> None:
+        with suppress(OSError):  # as when nobody is left to tell
+            while True:
+                time.sleep(ALIVE_SECONDS)
+                self.send("alive")
+
     def receive(self) -> Any:  # noqa: ANN401 - what the other side sent
         return pickle.loads(self._inbox.get())
 
     def send(self, *message: object) -> None:
-        self._connection.send(message)
+        with self._speaking:
+            self._connection.send(message)
 
     def more(self, samples: Sequence[Sequence[Completion]]) -> int:
         self.send("more", samples)

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection, wait
@@ -19,6 +20,10 @@ from jurist.types import StoppingRule
 EngineFactory = Callable[[], Engine]
 """Makes the engine, in the process that is to hold it."""
 
+SILENT_SECONDS: Final = 120.0
+"""A process that was silent for so long is stopped, or waits for itself; it is ended."""
+
+_LISTENING_SECONDS: Final = 1.0
 _ENDING_SECONDS: Final = 5.0
 _THREADS: Final = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS")
 
@@ -30,12 +35,13 @@ def open_workers(
     threads: int = 0,
     gpus: Sequence[str] = (),
     job_size: int = JOB_SIZE,
+    silent_seconds: float = SILENT_SECONDS,
 ) -> Spread:
     """Start processes that each make an engine, and spread work over them.
 
     The engine of every process is the same, so an answer is the same whichever process gives it. A
-    process that is killed is noticed and replaced, and its job is done again; one that outlives
-    this process ends by itself.
+    process that is killed or stopped is noticed and replaced, and its job is done again (`Spread`
+    says how often); one that outlives this process ends by itself.
 
     Args:
         make_engine: Called in each process. It is pickled, so it is a function that can be
@@ -46,6 +52,8 @@ def open_workers(
         gpus: As CUDA_VISIBLE_DEVICES names them: each process sees one of them, in turn. If empty,
             all see what this process sees.
         job_size: Completions, or continuations, of one job.
+        silent_seconds: A process that says nothing for so long is ended, as if it had died. It
+            says that it is alive every second, also in the middle of a job and while it loads.
 
     Returns:
         An engine, and a context manager that ends the processes.
@@ -56,7 +64,10 @@ def open_workers(
         EngineError: If a process died, or the engines are not the same.
         ValueError: If `num` is not positive.
     """
-    return Spread(Processes(make_engine, num, threads=threads, gpus=gpus), job_size=job_size)
+    processes = Processes(
+        make_engine, num, threads=threads, gpus=gpus, silent_seconds=silent_seconds
+    )
+    return Spread(processes, job_size=job_size)
 
 
 def share_of_threads(num: int) -> int:
@@ -94,6 +105,9 @@ class _Worker:
         finally:
             there.close()
         self.rule: StoppingRule | None = None
+        self.silence = 0.0
+        """Seconds of waiting in which nothing was heard."""
+
         self.send(factory)
 
     def send(self, message: object) -> None:
@@ -138,7 +152,9 @@ class Processes:
         *,
         threads: int = 0,
         gpus: Sequence[str] = (),
+        silent_seconds: float = SILENT_SECONDS,
     ) -> None:
+        self._silent_seconds = silent_seconds
         if num < 1:
             raise ValueError(f"num must be at least 1, got {num}")
         try:
@@ -193,11 +209,16 @@ class Processes:
     def wait(self) -> tuple[int, list[Any] | Exception | Death]:
         """Wait for the first to be done, and answer those that ask how many more are wanted."""
         while True:
-            ready = set(wait([worker.line for worker in self._busy.values()]))
+            ready = self._heard(list(self._busy.values()))
             for place, worker in list(self._busy.items()):
-                if worker.line not in ready:
+                if worker.silence >= self._silent_seconds:
+                    self._drop(place)
+                    return place, self._silent(worker)
+                if worker not in ready:
                     continue
                 match worker.receive():
+                    case ("alive",):
+                        pass
                     case ("more", samples):
                         assert worker.rule is not None
                         worker.send(worker.rule.more(samples))
@@ -225,7 +246,7 @@ class Processes:
 
     def _greet(self, worker: _Worker) -> None:
         """Wait until a process has made its engine."""
-        match worker.receive():
+        match self._first_word(worker):
             case ("ready", str() as fingerprint):
                 if self._fingerprint not in ("", fingerprint):
                     raise EngineError(
@@ -241,6 +262,30 @@ class Processes:
                     f"a worker died before it was ready ({death.how}); is there memory for "
                     f"{self.num} of them? run again with fewer"
                 )
+
+    def _first_word(self, worker: _Worker) -> Any:  # noqa: ANN401 - one of the messages
+        while True:
+            if self._heard([worker]) and (said := worker.receive()) != ("alive",):
+                return said
+            if worker.silence >= self._silent_seconds:
+                worker.end()
+                return self._silent(worker)
+
+    def _heard(self, workers: Sequence[_Worker]) -> list[_Worker]:
+        """Those of whom something is to be received, waiting up to a second for it.
+
+        If this process itself is stopped for an hour, nobody else was silent for it.
+        """
+        began = time.monotonic()
+        ready = wait([worker.line for worker in workers], timeout=_LISTENING_SECONDS)
+        seconds = min(time.monotonic() - began, 2 * _LISTENING_SECONDS)
+        heard = [worker for worker in workers if worker.line in ready]
+        for worker in workers:
+            worker.silence = 0.0 if worker in heard else worker.silence + seconds
+        return heard
+
+    def _silent(self, worker: _Worker) -> Death:
+        return Death(f"stopped: nothing was heard of process {worker.process.pid} for too long")
 
     def _drop(self, place: int) -> None:
         worker = self._workers[place]

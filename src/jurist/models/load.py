@@ -23,7 +23,8 @@ from transformers import (
 )
 
 from jurist.digest import digest, file_digest
-from jurist.errors import ConfigError
+from jurist.errors import ConfigError, StoreError
+from jurist.manifest import MANIFEST, verify
 from jurist.storage import write_json
 
 Dtype = Literal["float32", "bfloat16"]
@@ -70,8 +71,10 @@ def load_causal(
     Raises:
         ConfigError: If there is no such model, or its weights are not safetensors, damaged, or not
             all that the model has.
+        StoreError: If it has a manifest, and is not as that says.
     """
     refuse_pickle(model)
+    _verify(model)
     with _loading(model):
         if (Path(model) / "adapter_config.json").exists():
             loaded = _merged_adapter(model, dtype)
@@ -96,8 +99,10 @@ def load_scalar(
 
     Raises:
         ConfigError: If there is no such model, or its architecture has no sequence classifier.
+        StoreError: If it has a manifest, and is not as that says.
     """
     refuse_pickle(model)
+    _verify(model)
     with _loading(model):
         config = AutoConfig.from_pretrained(str(model), trust_remote_code=False)
         config.num_labels = 1
@@ -125,6 +130,7 @@ def load_critic(
 
     Raises:
         ConfigError: As `load_causal`.
+        StoreError: As `load_causal`.
     """
     loaded = load_causal(model, dtype=dtype, place=place)
     body = cast(torch.nn.Linear, loaded.get_output_embeddings()).weight
@@ -196,7 +202,9 @@ def weights_fingerprint(model: str | Path) -> str:
 
     Raises:
         ConfigError: If there is no such model.
+        StoreError: If it has a manifest, and is not as that says.
     """
+    _verify(model)
     folder = Path(model)
     if not folder.is_dir():
         with _loading(model):
@@ -250,6 +258,21 @@ def _placed(
     place: torch.device | None,
 ) -> PreTrainedModel:
     return cast(PreTrainedModel, model.to(place or device()).eval())
+
+
+def _verify(model: str | Path) -> None:
+    """Hold a checkpoint that was made here to its manifest: a flipped bit is another model."""
+    path = Path(model) / MANIFEST
+    if not path.is_file():
+        return
+    try:
+        # What it costs is read off the disk once, for this and for the fingerprint.
+        verify(Path(model), digest_of=_known_digest)
+    except StoreError as error:
+        raise StoreError(
+            f"{error}; it is not loaded. Get the files as they were or train it again, or, if they "
+            f"were changed on purpose, delete {path}"
+        ) from error
 
 
 def _known_digest(path: Path) -> str:

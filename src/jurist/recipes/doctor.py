@@ -1,4 +1,8 @@
-"""Look at the machine and say what works here, what does not, and what to do about it."""
+"""Look at the machine, or at a run, and say what is in order, what is not, and what to do about it.
+
+jurist doctor
+jurist doctor runs/star-dpo
+"""
 
 import importlib.util
 import os
@@ -11,11 +15,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
+import tyro
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 import jurist
+from jurist.engines.salvage import save_rows
+from jurist.engines.store import log_of
+from jurist.errors import ConfigError, StoreError
+from jurist.recipes.examine_run import LEAST_FREE_BYTES, Finding, examine_path
 from jurist.recipes.run import PACKAGES, installed_version
 from jurist.tracking import TrackerName
 from jurist.worlds import BASE
@@ -50,25 +59,33 @@ def install_advice(error: BaseException | None) -> str | None:
     return None
 
 
-LEAST_FREE_BYTES = 2 * 2**30
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Finding:
-    """One thing looked at."""
+class DoctorConfig:
+    """What to look at."""
 
-    what: str
-    found: str
-    advice: str = ""
-    """What to do; empty if nothing need be done."""
+    path: tyro.conf.Positional[Path | None] = None
+    """A run's directory, a checkpoint or a store: is everything in it as it was written, who works
+    with it, and what is to be done? Nothing is changed, and somebody may be at work there. Default:
+    the machine."""
+
+    recover_to: Path | None = None
+    """Of a damaged store: where to write a new one, of every row that is still as it was kept."""
+
+    def __post_init__(self) -> None:
+        if self.recover_to is not None and self.path is None:
+            raise ConfigError("--recover-to needs the store that is to be recovered")
 
 
-def run_doctor() -> int:
-    """Say what works on this machine: versions, extras, stores, disk, accelerator.
+def run_doctor(config: DoctorConfig) -> int:
+    """Say what works on this machine, or whether a run, a checkpoint or a store is whole.
 
     Returns:
-        0 if everything works, 1 if something needs doing.
+        0 if everything is in order, 1 if something needs doing, 5 if something is damaged.
     """
+    if config.path is not None:
+        if config.recover_to is not None:
+            return _recover(config.path, config.recover_to)
+        return _report_on(config.path)
     findings = list(examine())
     # Text, not markup: "[train]" is the name of an extra, no style.
     table = Table("", "found", "what to do", title=f"jurist {jurist.__version__}")
@@ -78,8 +95,36 @@ def run_doctor() -> int:
     return 1 if any(finding.advice for finding in findings) else 0
 
 
+def _report_on(path: Path) -> int:
+    console = Console()
+    damaged = needed = False
+    for finding in examine_path(path):
+        damaged |= finding.damaged
+        needed |= bool(finding.advice)
+        mark = "!" if finding.damaged or finding.advice else " "
+        line = f"{mark} {finding.what:<12} {finding.found}"
+        # No table: paths and commands are to be copied as they stand.
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        if finding.advice:
+            console.print(f"  {'':<12} {finding.advice}", markup=False, soft_wrap=True)
+    return StoreError.exit_code if damaged else int(needed)
+
+
+def _recover(path: Path, to: Path) -> int:
+    saved = save_rows(path, to)
+    unchecked = f", {saved.num_unchecked:,} of them unchecked" if saved.num_unchecked else ""
+    Console().print(
+        f"{saved.num_completions:,} completions and {saved.num_scores:,} scores{unchecked}: {to}. "
+        f"To go on with them, delete {path}, {log_of(path).name} and {path.name}-shm, and "
+        f"move {to.name} there",
+        markup=False,
+        soft_wrap=True,
+    )
+    return 0
+
+
 def examine() -> Iterator[Finding]:
-    """Everything that `jurist doctor` looks at."""
+    """Everything that `jurist doctor` looks at on a machine."""
     yield Finding(what="python", found=platform.python_version())
     for extra, packages in EXTRAS.items():
         missing = [name for name in packages if importlib.util.find_spec(name) is None]

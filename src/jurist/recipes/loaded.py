@@ -1,6 +1,7 @@
 """A judge in one line of Python: `jurist.load_judge("runs/star-dpo")`."""
 
 import atexit
+import os
 import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -24,11 +25,15 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 
+_OF_PARENTS: list[object] = []
+
+
 class LoadedJudge:
     """A judge of a checkpoint or a model behind an API, opened at its first use; see `Judge`.
 
     It may be called from any thread, lives in one of its own, and can be pickled: whoever unpickles
-    it opens it again. Use it as a context manager, or call `close`, to let go of the model early.
+    it opens it again, and so does a fork. Use it as a context manager, or call `close`, to let go
+    of the model early.
 
     Args:
         config: Which judge.
@@ -47,6 +52,7 @@ class LoadedJudge:
         self._thread: ThreadPoolExecutor | None = None
         self._opened: OpenJudge | None = None
         self._stack = ExitStack()
+        self._process_id = os.getpid()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _again, (self.config, self._seed, self._store)
@@ -64,6 +70,7 @@ class LoadedJudge:
 
     def close(self) -> None:
         """Let go of the model and of the file. The next call opens them again."""
+        self._leave_to_parent()
         with self._lock:
             thread, self._thread = self._thread, None
             if thread is not None:
@@ -79,6 +86,7 @@ class LoadedJudge:
         Raises:
             ConfigError: If there is no such model, or it cannot be asked as the config says.
         """
+        self._leave_to_parent()
         with self._lock:
             if self._thread is None:
                 thread = ThreadPoolExecutor(1, thread_name_prefix="jurist-judge")
@@ -190,6 +198,15 @@ class LoadedJudge:
     def _do(self, work: Callable[[OpenJudge], _T]) -> _T:
         opened = self.opened
         return self.thread.submit(work, opened).result()
+
+    def _leave_to_parent(self) -> None:
+        """In a fork, begin anew: the thread was not forked along, and the file is the parent's."""
+        if self._process_id != os.getpid():
+            # Kept, or they would be closed here, under the hands of the parent.
+            _OF_PARENTS.append((self._thread, self._opened, self._stack))
+            self._process_id = os.getpid()
+            self._lock = Lock()
+            self._thread, self._opened, self._stack = None, None, ExitStack()
 
     def _open(self) -> OpenJudge:
         store = self._store

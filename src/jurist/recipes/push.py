@@ -19,6 +19,7 @@ import tyro
 from rich.console import Console
 
 from jurist.errors import ConfigError, EngineError, JuristError
+from jurist.manifest import verify
 from jurist.recipes.checkpoints import checkpoint_folder
 
 ALLOWED: Final = (
@@ -107,8 +108,6 @@ def files_to_send(folder: Path) -> dict[str, Path]:
             f"found {', '.join(files) or 'nothing'}"
         )
     if "manifest.json" in files:
-        from jurist.training.checkpoint import verify
-
         verify(folder)
     return files
 

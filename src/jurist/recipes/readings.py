@@ -117,13 +117,7 @@ def iterate_readings(
             if line is None:
                 raise _other_pairs(path)
             with _explaining_damage(path):
-                row: dict[str, Any] = json.loads(line.decode("utf-8", "surrogatepass"))
-                name: str = row["digest"]
-                reading = Reading(
-                    judgements=[_judgement(one) for one in row["judgements"]],
-                    num_unasked=row["num_unasked"],
-                    seed=row["seed"],
-                )
+                name, reading = _reading(line)
             if preference is None or name != digest(preference):
                 raise _other_pairs(path)
             yield reading
@@ -143,6 +137,23 @@ def readings_pairs(path: Path) -> list[tuple[str, str]]:
     return pairs
 
 
+def check_readings(path: Path) -> int:
+    """Read a file of readings of whatever preferences, holding one line at a time.
+
+    Returns:
+        How many preferences it is of.
+
+    Raises:
+        StoreError: If the file is damaged.
+    """
+    num = 0
+    with _explaining_damage(path), gzip.open(path) as file:
+        for line in file:
+            _reading(line)
+            num += 1
+    return num
+
+
 @contextmanager
 def _explaining_damage(path: Path) -> Generator[None]:
     try:
@@ -156,6 +167,18 @@ def _other_pairs(path: Path) -> ConfigError:
         f"{path}: judgements of other pairs than the test set holds now; "
         f"give another --output, or the test set as it was"
     )
+
+
+def _reading(line: bytes) -> tuple[str, Reading]:
+    """The digest of a preference, and what was said of it."""
+    row: dict[str, Any] = json.loads(line.decode("utf-8", "surrogatepass"))
+    reading = Reading(
+        judgements=[_judgement(one) for one in row["judgements"]],
+        # Before there was a way to stop early, all that could be asked was, and no number stood.
+        num_unasked=row.get("num_unasked", 0),
+        seed=row["seed"],
+    )
+    return row["digest"], reading
 
 
 def _judgement(values: dict[str, Any]) -> Judgement:

@@ -12,6 +12,7 @@ import logging
 import math
 import os
 import platform
+import re
 import subprocess
 import time
 import types
@@ -89,6 +90,7 @@ def open_run(recipe: str, config: RecipeConfig) -> Generator[Path]:
         path = output / "config.json"
         held = read_run_config(path) if path.exists() else None
         if held is not None and _holds_work(output):
+            refuse_later(output)
             _refuse_other(path, held, asked)
         elif held != asked:
             # The config last: killed between the two, a run that is run again writes both.
@@ -159,6 +161,32 @@ def read_run_config(path: Path) -> dict[str, Any]:
             return cast(dict[str, Any], content)
         case _:
             raise StoreError(f"{path}: not a run's config; expected an object of recipe and config")
+
+
+def refuse_later(run: Path) -> None:
+    """Refuse a run that a later version has worked on: what it means by its files is not known.
+
+    Raises:
+        ConfigError: If its `environment.json` names a later version than this one.
+        StoreError: If that file is damaged.
+    """
+    path = run / "environment.json"
+    try:
+        version = str(json.loads(path.read_text("utf-8"))["jurist"])
+    except FileNotFoundError:
+        return
+    except (ValueError, KeyError, TypeError) as error:
+        raise StoreError(f"{path}: damaged ({error!r}); delete it and run again") from None
+    if _release(version) > _release(jurist.__version__):
+        raise ConfigError(
+            f"{run}: a run of jurist {version}, a later version than this one "
+            f"({jurist.__version__}); upgrade jurist, or give another --output"
+        )
+
+
+def _release(version: str) -> tuple[int, ...]:
+    """The numbers of a version; what stands behind them, as in 0.2.0rc1, does not count."""
+    return tuple(int(found[0]) for part in version.split(".") if (found := re.match(r"\d+", part)))
 
 
 def _refuse_other(path: Path, held: dict[str, Any], asked: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -20,13 +20,10 @@ from torch import Tensor
 
 from jurist.digest import file_digest
 from jurist.errors import ConfigError, StoreError
+from jurist.manifest import MANIFEST, UNLISTED, verify
 from jurist.storage import make_directory, storing, sync_directory, write_json
 
 logger = logging.getLogger(__name__)
-
-MANIFEST = "manifest.json"
-UNLISTED = ("README.md", "timings.jsonl")
-"""Files that the manifest leaves out: people edit the one, and the other is never the same."""
 
 KEPT = 2
 """Step checkpoints that stay: the newest, and one to fall back on."""
@@ -91,35 +88,6 @@ def _umask() -> int:
 def _remove(path: Path) -> None:
     if path.exists():
         shutil.rmtree(path)
-
-
-def verify(folder: Path) -> dict[str, Any]:
-    """Check every file of a folder against its manifest.
-
-    Returns:
-        The manifest: `files`, and the facts it was written with.
-
-    Raises:
-        StoreError: If the folder is not whole; the message says what is wrong with which file.
-    """
-    path = folder / MANIFEST
-    try:
-        manifest: Any = json.loads(path.read_text("utf-8"))
-        files = cast(dict[str, dict[str, Any]], manifest["files"])
-        listed = [(name, int(file["bytes"]), str(file["sha256"])) for name, file in files.items()]
-    except FileNotFoundError:
-        raise StoreError(f"{folder}: not whole: no {MANIFEST}") from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise StoreError(f"{path}: damaged: {error!r}") from error
-    for name, size, sha256 in listed:
-        file = folder / name
-        if not file.is_file():
-            raise StoreError(f"{file}: missing, though {MANIFEST} lists it")
-        if file.stat().st_size != size:
-            raise StoreError(f"{file}: {file.stat().st_size} bytes, {MANIFEST} says {size}")
-        if file_digest(file) != sha256:
-            raise StoreError(f"{file}: its SHA-256 is not the one in {MANIFEST}")
-    return cast(dict[str, Any], manifest)
 
 
 def refuse_other_inputs(

@@ -15,6 +15,7 @@ from torch.nn import Module
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from jurist.errors import ConfigError
+from jurist.manifest import MANIFEST, verify
 from jurist.models.load import (
     load_causal,
     load_critic,
@@ -26,7 +27,7 @@ from jurist.storage import storing, write_json, write_text
 from jurist.tracking import Told, run_of, tracking
 from jurist.training import forward
 from jurist.training.card import bare_card
-from jurist.training.checkpoint import MANIFEST, refuse_other_inputs, verify, writing
+from jurist.training.checkpoint import refuse_other_inputs, writing
 from jurist.training.config import TrainingConfig
 from jurist.training.examples import (
     Example,

@@ -1,0 +1,141 @@
+"""Signals to commands that hold a model: training, workers, a server."""
+
+import json
+import random
+import signal
+import subprocess
+import time
+import urllib.request
+
+import pytest
+from safetensors import safe_open
+
+from jurist.data import write_preferences
+from jurist.worlds import BASE, preferences
+
+TRAIN = [
+    *("bradley-terry", "--model", BASE, "--train", "train.jsonl", "--test", "pairs.jsonl"),
+    *("--batch-size", "2", "--epochs", "2", "--checkpoint-every", "1", "--output", "run"),
+]
+SENT = {signal.SIGTERM: 143, signal.SIGINT: 130}
+
+
+def restore() -> None:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
+def children(session: int) -> list[str]:
+    """What runs in a session."""
+    listed = subprocess.run(
+        ["ps", "-o", "stat=,args=", "-s", str(session)], capture_output=True, text=True
+    )
+    return [line for line in listed.stdout.splitlines() if not line.startswith("Z")]
+
+
+def wait_until(true, process: subprocess.Popen[str]) -> None:
+    while not true():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.002)
+
+
+def assert_gone(process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 20
+    while left := children(process.pid):
+        assert time.monotonic() < deadline, left
+        time.sleep(0.05)
+
+
+@pytest.mark.fault(3, "SIGINT", "SIGTERM")
+@pytest.mark.timeout(400)
+def test_a_training_that_is_ended_by_a_signal_ends_in_the_same_bytes(
+    make_work, bytes_of, assert_whole, size
+):
+    whole, work = make_work("whole"), make_work("ended")
+    for one in (whole, work):
+        pairs = preferences("in_distribution", "train", num=12, seed=0)
+        write_preferences(one.folder / "train.jsonl", pairs)
+    done = whole.ended(*TRAIN)
+    assert done.returncode == 0, done.stderr
+    draw = random.Random(1)
+    for number in range(size(1, 6)):
+        sent, code = list(SENT.items())[number % 2]
+        process = work.start(*TRAIN, start_new_session=True, preexec_fn=restore)
+        metrics = work.run / "checkpoint.training" / "metrics.jsonl"
+        lines = 1 + 2 * number
+        wait_until(
+            lambda lines=lines, metrics=metrics: (
+                metrics.exists() and metrics.read_bytes().count(b"\n") >= lines % 11
+            ),
+            process,
+        )
+        time.sleep(draw.uniform(0, 0.02))
+        process.send_signal(sent)
+        _, said = process.communicate(timeout=60)
+        assert process.returncode in (0, code), (process.returncode, said)
+        assert "Traceback" not in said, said
+        assert_whole(work.run)
+        assert_gone(process)
+    done = work.ended(*TRAIN)
+    assert done.returncode == 0, done.stderr
+    found, wanted = bytes_of(work.run), bytes_of(whole.run)
+    # The manifest holds the digest of nothing that differs; only of its mention of times.
+    assert found == wanted
+    with safe_open(work.run / "checkpoint" / "model.safetensors", "np") as weights:
+        assert list(weights.keys())
+
+
+@pytest.mark.fault(3, "SIGINT", "SIGTERM")
+@pytest.mark.timeout(200)
+def test_workers_end_with_the_process_that_started_them(make_work, size):
+    for sent, code in list(SENT.items())[: size(1, 2)]:
+        work = make_work(f"workers-{code}")
+        process = work.start(
+            *("judge", "--model", BASE, "--pairs", "pairs.jsonl", "--workers", "2"),
+            *("--votes", "64", "--output", "run"),
+            start_new_session=True,
+            preexec_fn=restore,
+        )
+        wait_until(
+            lambda process=process: (
+                sum("worker_process" in line for line in children(process.pid)) == 2
+            ),
+            process,
+        )
+        wait_until((work.run / "completions.sqlite").exists, process)
+        process.send_signal(sent)
+        _, said = process.communicate(timeout=60)
+        assert process.returncode == code, said
+        assert "Traceback" not in said, said
+        assert_gone(process)
+
+
+@pytest.mark.fault(3, "SIGINT", "SIGTERM", "SIGHUP")
+@pytest.mark.timeout(200)
+@pytest.mark.parametrize(
+    ("sent", "code"), [*SENT.items(), (signal.SIGHUP, 129)], ids=["SIGTERM", "SIGINT", "SIGHUP"]
+)
+def test_a_server_ends_and_leaves_nothing(make_work, answering, sent, code):
+    pytest.importorskip("uvicorn")
+    work = make_work(f"server-{code}")
+    process = work.start(
+        *("serve", "--model", "m", "--base-url", answering.url, "--port", "0"),
+        *("--store", "store.sqlite", "--votes", "1"),
+        start_new_session=True,
+        preexec_fn=restore,
+    )
+    assert process.stderr is not None
+    told = process.stderr.readline()
+    url = told.partition(" at ")[2].split()[0]
+    body = json.dumps({"prompt": "Q", "first": "one", "second": "two"}).encode()
+    request = urllib.request.Request(f"{url}/v1/judge", body, {"content-type": "application/json"})
+    try:
+        urllib.request.urlopen(request, timeout=20).read()
+    except urllib.error.HTTPError as error:
+        assert error.code == 422, error.read()
+    process.send_signal(sent)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == code, said
+    assert "Traceback" not in said, said
+    assert_gone(process)
+    assert not [*work.folder.glob("*.tmp"), *work.folder.glob("*-wal")]
