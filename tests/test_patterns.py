@@ -28,7 +28,7 @@ MOST_SECONDS = 0.05
 
 MOST_SECONDS_A_MEGABYTE = 0.8
 """Where every character begins a match, as in a search for all words. Verdicts have a narrower
-bound of their own, in `tests/formats/test_parsers_under_load.py`."""
+bound of their own, in `tests/judges/test_resource_texts.py`."""
 
 
 class Pattern(NamedTuple):
