@@ -37,6 +37,7 @@ MAX_DEPTH = 100
 depends on what else it is doing, so that a file could be read in one place and not in another."""
 
 _KEPT_OF_A_LONG_LINE = 1000
+_PIECE_BYTES = 2**20
 _GZIP_MAGIC = b"\x1f\x8b"
 _UTF8_BOM = b"\xef\xbb\xbf"
 _UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
@@ -85,17 +86,17 @@ def json_rows(path: Path, *, max_line_bytes: int = MAX_LINE_BYTES) -> Iterator[R
     with _opened(path) as file:
         seen = 0
         number = 0
-        for line in _lines(file, path, max_line_bytes):
+        for line, whole in _lines(file, path, max_line_bytes):
             number += 1
             if number == 1:
                 line = _first_line(line, path)
-            if len(line) > max_line_bytes:
+            if not whole:
                 yield Row(
                     number,
                     None,
-                    f"a line of more than {max_line_bytes:,} bytes, the most that is read; "
-                    f"only its first {_KEPT_OF_A_LONG_LINE:,} are kept here",
-                    line[:_KEPT_OF_A_LONG_LINE],
+                    f"expected at most {max_line_bytes:,} bytes in a line, found more; only its "
+                    f"first {_KEPT_OF_A_LONG_LINE:,} are kept here",
+                    line,
                 )
                 continue
             stripped = line.strip()
@@ -135,16 +136,29 @@ def _opened(path: Path) -> Generator[_File, None, None]:
         raise DataError(f"{path}: cannot read: {error.strerror or error}") from error
 
 
-def _lines(file: _File, path: Path, max_line_bytes: int) -> Iterator[bytes]:
-    """The lines of a file; of one that is too long, its first `max_line_bytes` + 1 bytes."""
+class _Line(NamedTuple):
+    content: bytes
+    whole: bool
+    """If not, it was too long, and this is its beginning."""
+
+
+def _lines(file: _File, path: Path, max_line_bytes: int) -> Iterator[_Line]:
+    """The lines of a file. No more than `max_line_bytes` and a piece are held of any."""
     number = 0
     try:
-        while line := file.readline(max_line_bytes + 1):
-            if len(line) > max_line_bytes and not line.endswith(b"\n"):
-                while (rest := file.readline(max_line_bytes)) and not rest.endswith(b"\n"):
-                    pass
+        while piece := file.readline(_PIECE_BYTES):
+            pieces, num_bytes = [piece], len(piece)
+            while not piece.endswith(b"\n") and (piece := file.readline(_PIECE_BYTES)):
+                num_bytes += len(piece)
+                if num_bytes <= max_line_bytes:
+                    pieces.append(piece)
+                else:
+                    del pieces[1:]
             number += 1
-            yield line
+            if num_bytes > max_line_bytes:
+                yield _Line(pieces[0][:_KEPT_OF_A_LONG_LINE], whole=False)
+            else:
+                yield _Line(b"".join(pieces), whole=True)
     except EOFError as error:
         raise DataError(
             f"{path}: the gzip file is cut short: expected more after line {number}, the last "
