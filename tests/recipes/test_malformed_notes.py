@@ -10,9 +10,10 @@ import pytest
 
 from jurist.data import read_candidates, read_pools, read_questions
 from jurist.data.prompts import iterate_prompts
-from jurist.errors import JuristError
+from jurist.errors import ConfigError, JuristError
 from jurist.rationales.rows import SupervisedRow, read_rows
 from jurist.recipes.checkpoints import read_card
+from jurist.recipes.evaluate import EvaluateConfig
 from jurist.recipes.faithfulness import read_rereadings
 from jurist.recipes.guidelines import (
     read_aspects,
@@ -20,12 +21,13 @@ from jurist.recipes.guidelines import (
     read_prometheus,
     read_references,
 )
+from jurist.recipes.judge_config import JudgeConfig
 from jurist.recipes.judge_identity import judge_note
 from jurist.recipes.judged_parts import spent_on
 from jurist.recipes.jury import read_reliability
 from jurist.recipes.readings import read_readings, readings_pairs
 from jurist.recipes.responses import responses_counted
-from jurist.recipes.run import read_run_config, seconds_spent
+from jurist.recipes.run import from_json, read_run_config, seconds_spent, to_json
 from jurist.reports import load_results
 from jurist.types import Preference, user
 
@@ -126,3 +128,26 @@ def test_what_is_no_file_is_not_read(kind: str, tmp_path: Path):
             reader.read(path)
         assert str(path) in str(caught.value)
         path.rmdir() if path.is_dir() else path.unlink()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("allow_overlap", 1),
+        ("explorer_megabytes", "7"),
+        ("explorer_megabytes", 7.0),
+        ("explorer_megabytes", True),
+        ("max_failure_rate", "0.1"),
+        ("layout", 3),
+        ("layout", None),
+        ("output", ["x"]),
+        ("test", "pairs.jsonl"),
+        ("track", ["nonsense"]),
+        ("judge", "model"),
+    ],
+)
+def test_a_setting_of_another_type_is_not_taken_for_one_of_its_own(field: str, value: object):
+    settings = to_json(EvaluateConfig(judge=JudgeConfig(model="m"), test=("t",), output=Path("o")))
+    assert to_json(from_json(EvaluateConfig, settings)) == settings
+    with pytest.raises(ConfigError, match=r"cannot rebuild EvaluateConfig: .*expected"):
+        from_json(EvaluateConfig, settings | {field: value})

@@ -270,11 +270,15 @@ def from_json(kind: type[ConfigT], values: dict[str, Any]) -> ConfigT:
 
 def _typed(hint: Any, value: Any) -> Any:  # noqa: ANN401 - any field of any config
     if dataclasses.is_dataclass(hint):
-        return from_json(cast(Any, hint), value)
+        if not isinstance(value, dict):
+            raise TypeError(f"expected an object of settings, found {value!r}")
+        return from_json(cast(Any, hint), cast(dict[str, Any], value))
     if isinstance(hint, types.UnionType):
         inner = [arm for arm in typing.get_args(hint) if arm is not types.NoneType]
         return None if value is None else _typed(inner[0], value)
     if typing.get_origin(hint) is tuple:
+        if not isinstance(value, list | tuple):
+            raise TypeError(f"expected a list, found {value!r}")
         return tuple(_typed(typing.get_args(hint)[0], item) for item in value)
     if typing.get_origin(hint) is typing.Literal and value not in typing.get_args(hint):
         raise TypeError(f"expected one of {', '.join(map(str, typing.get_args(hint)))}: {value!r}")
