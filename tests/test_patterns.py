@@ -147,6 +147,7 @@ def slow_texts(pattern: re.Pattern[str], num: int) -> Iterator[str]:
     lead = shortest(sre.parse(pattern.pattern, pattern.flags))
     for unit in units(pattern):
         body = unit * (num // len(unit))
+        yield body
         yield body + "\1"
         yield lead + body + "\1"
 

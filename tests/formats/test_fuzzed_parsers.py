@@ -51,8 +51,32 @@ WHITE = " \t\n\r\x0b\x0c\x1c\x1d\x1e\x1f\x85\xa0\u2028"
 """The white space that pieces have."""
 
 
+LABELS = ("Score: ", "Scores: ", "Preference: ", "[RESULT] ", "")
+NUMBERS = (
+    "0",
+    "1",
+    "3",
+    "5",
+    "6",
+    "07",
+    "10",
+    "11",
+    "-1",
+    "+2",
+    "-0",
+    "3.5",
+    "\u0663",
+    "\uff15",
+    "",
+)
+
+
 def reply(rng: random.Random) -> str:
-    return "".join(rng.choices(PIECES, k=rng.randint(0, 9)))
+    text = "".join(rng.choices(PIECES, k=rng.randint(0, 9)))
+    if rng.random() < 0.3:
+        text += "\n" + rng.choice(LABELS) + rng.choice(NUMBERS)
+        text += rng.choice((",", ", ", "")) + rng.choice(NUMBERS)
+    return text
 
 
 def after_thinking(text: str) -> str | None:
