@@ -37,7 +37,7 @@ def pytest_configure(config: pytest.Config):
         config.pluginmanager.register(FaultRecord(Path(path)))
 
 
-@dataclass
+@dataclass(eq=False)  # plugins are kept in sets
 class FaultRecord:
     """Writes a line of JSON for every test that injects faults."""
 

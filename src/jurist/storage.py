@@ -187,8 +187,8 @@ def _take(descriptor: int, path: Path) -> None:
         except BlockingIOError:
             holder = os.pread(descriptor, 200, 0).decode("utf-8", "replace").strip()
             # A holder writes its name just after it has the lock. Until then none stands there,
-            # or that of a process that was killed. Who only looks whether
-            # it is held (`jurist doctor RUN`) has it for a moment, and writes none.
+            # or that of a process that was killed. Who only looks whether it is held, as
+            # `jurist doctor RUN` does, has it for a moment and writes none.
             if not _may_hold(holder) and time.monotonic() < patience:
                 time.sleep(0.001)
                 continue

@@ -58,6 +58,7 @@ BAD_LINES: dict[str, tuple[bytes, str]] = {
 }
 
 
+@pytest.mark.fault(8, "corpus")
 @pytest.mark.parametrize("name", BAD_LINES)
 def test_a_bad_line_is_refused_with_file_line_and_reason(name: str, tmp_path: Path):
     path = tmp_path / "pairs.jsonl"
@@ -69,6 +70,7 @@ def test_a_bad_line_is_refused_with_file_line_and_reason(name: str, tmp_path: Pa
     assert reason in str(caught.value)
 
 
+@pytest.mark.fault(8, "corpus")
 @pytest.mark.parametrize("name", BAD_LINES)
 def test_a_bad_line_is_set_aside_and_the_good_ones_kept(name: str, tmp_path: Path):
     path, rejects = tmp_path / "pairs.jsonl", tmp_path / "out" / "rejects.jsonl"
@@ -128,6 +130,7 @@ BAD_FILES: dict[str, tuple[str, bytes, str]] = {
 }
 
 
+@pytest.mark.fault(8, "corpus")
 @pytest.mark.parametrize("setting_aside", [False, True], ids=["strict", "skip bad"])
 @pytest.mark.parametrize("name", BAD_FILES)
 def test_a_file_that_is_wrong_as_a_whole_is_refused(name: str, setting_aside: bool, tmp_path: Path):
@@ -155,6 +158,7 @@ def test_a_gzip_file_that_is_cut_short_names_the_last_whole_line(tmp_path: Path)
         read_preferences(path, skip_bad=tmp_path / "rejects" / "r.jsonl")
 
 
+@pytest.mark.fault(8, "corpus")
 @pytest.mark.parametrize(
     "damage",
     [
@@ -184,7 +188,7 @@ def test_a_line_over_the_limit_is_refused_and_the_next_one_read(tmp_path: Path):
     rows = list(json_rows(path, max_line_bytes=100))
     assert [row.number for row in rows] == [1, 2, 3, 4]
     assert [row.columns is None for row in rows] == [False, True, False, True]
-    assert "more than 100 bytes" in rows[1].reason
+    assert "expected at most 100 bytes in a line, found more" in rows[1].reason
 
 
 def test_a_line_that_just_fits_the_limit_is_read(tmp_path: Path):
@@ -195,6 +199,7 @@ def test_a_line_that_just_fits_the_limit_is_read(tmp_path: Path):
     assert not next(iter(json_rows(path, max_line_bytes=limit - 1))).columns
 
 
+@pytest.mark.fault(8, "memory")
 def test_a_line_of_a_gigabyte_would_not_be_held_in_memory(tmp_path: Path):
     path = tmp_path / "long.jsonl.gz"
     with gzip.open(path, "wb", compresslevel=1) as file:

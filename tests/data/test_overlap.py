@@ -87,6 +87,7 @@ def test_the_same_responses_in_the_other_order_are_the_same_row():
     assert overlap([one("a", "p", "x", "y")], [one("1", "p", "y", "x")]).rows == (("a", "1"),)
 
 
+@pytest.mark.fault(10, "train and test overlap")
 def test_responses_are_compared_normalised():
     assert overlap([one("a", "p", "Yes.", "no")], [one("1", "p", "yes", "No!")]).rows
     assert not overlap([one("a", "p", "yes", "no")], [one("1", "p", "yes", "nay")]).rows
@@ -103,6 +104,7 @@ def test_prompts_are_compared_by_their_user_turns():
     assert not overlap([one("s", "c")], [talk("b", "a", "c")])
 
 
+@pytest.mark.fault(10, "train and test overlap")
 def test_an_overlap_is_refused_with_counts_examples_and_what_to_do():
     train = [one(f"a{i}", f"prompt {i}") for i in range(5)]
     test = [one(f"b{i}", f"Prompt {i}?", "other", "one") for i in range(9)]
@@ -116,6 +118,7 @@ def test_an_overlap_is_refused_with_counts_examples_and_what_to_do():
     )
 
 
+@pytest.mark.fault(10, "train and test overlap")
 def test_an_overlap_that_is_allowed_is_returned_and_warned_of(caplog: pytest.LogCaptureFixture):
     with caplog.at_level(logging.WARNING):
         assert refuse_overlap([one("a", "p")], [one("b", "p")], allow=True).num_train == 1

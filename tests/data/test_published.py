@@ -523,7 +523,7 @@ class TestArray:
     @pytest.mark.parametrize(
         ("damage", "reason"),
         [
-            (lambda text: text[: len(text) // 2], ":14: expected an item of a JSON array"),
+            (lambda text: text[: len(text) // 2], ":15: expected an item of a JSON array"),
             (lambda text: text.rstrip()[:-1], "found the end of the file"),
             (lambda text: text + "{}", "expected nothing after a JSON array, found '{}'"),
             (lambda text: text.replace("},\n", "}\n", 1), "expected ',' or ']' after an item"),

@@ -32,6 +32,7 @@ def test_the_first_five_bad_rows_are_named_and_all_are_counted(tmp_path: Path):
     assert "--skip-bad" in last
 
 
+@pytest.mark.fault(10, "same content", "other ids, same content")
 def test_every_row_is_kept_rejected_or_deduplicated(tmp_path: Path):
     path = write(
         tmp_path / "pairs.jsonl",
@@ -51,12 +52,14 @@ def test_every_row_is_kept_rejected_or_deduplicated(tmp_path: Path):
     )
 
 
+@pytest.mark.fault(10, "one id, other content")
 def test_one_id_with_other_content_is_refused_and_says_where_the_first_is(tmp_path: Path):
     path = write(tmp_path / "pairs.jsonl", row(id="a"), row("q", id="b"), row("q", id="a"))
     with pytest.raises(DataError, match=r"pairs\.jsonl:3: expected id 'a' once, .*jsonl:1$"):
         read_preferences(path)
 
 
+@pytest.mark.fault(10, "one id, other content")
 @pytest.mark.parametrize(
     "change",
     [{"tie": True}, {"margin": 1.0}, {"category": "k"}, {"group": "g"}, {"rejected": "z"}],

@@ -147,9 +147,9 @@ class TestFormat:
         reply = said(unit * (1_000_000 // len(unit)) + "x")
         seconds = []
         for _ in range(5):
-            started = time.perf_counter()
+            started = time.process_time()
             assert form.parse(reply) is Failure.UNPARSEABLE
-            seconds.append(time.perf_counter() - started)
+            seconds.append(time.process_time() - started)
         assert min(seconds) < 0.05
 
     def test_the_prompt_is_the_one_in_the_snapshot(self, form):

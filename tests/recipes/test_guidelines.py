@@ -16,10 +16,10 @@ LEVELS = ["bad", "poor", "fair", "good", "best"]
     ("text", "fault"),
     [
         ("", "at least one aspect"),
-        ('{"aspect": " "}', "line 1: expected an aspect of its own"),
-        ('{"aspect": "a"}\n\n{"aspect": "a "}', "line 3: expected an aspect of its own, found 'a'"),
-        ('{"text": "a"}', "line 1: expected an object such as"),
-        ("nothing", "line 1: expected an object such as"),
+        ('{"aspect": " "}', ":1: expected an aspect of its own"),
+        ('{"aspect": "a"}\n\n{"aspect": "a "}', ":3: expected an aspect of its own, found 'a'"),
+        ('{"text": "a"}', ":1: expected an object such as"),
+        ("nothing", ":1: expected JSON, found an error at column 1"),
     ],
 )
 def test_what_holds_no_aspects_is_refused(tmp_path, text, fault):
@@ -44,13 +44,13 @@ def test_principles_are_read_in_their_order(tmp_path):
 @pytest.mark.parametrize(
     ("line", "fault"),
     [
-        ("be kind", "line 1: expected an object such as .*found no JSON"),
-        ("[1]", "line 1: expected an object such as .*found '\\[1\\]'"),
+        ("be kind", ":1: expected JSON, found an error at column 1.*; a line is such as"),
+        ("[1]", "expected JSON Lines, one object a line, found a JSON array"),
         ('{"text": "x"}', "found opposite missing"),
         ('{"text": "x", "opposite": "y", "weight": 1}', "found weight unknown"),
         ('{"text": 1, "opposite": "y"}', "found text wrong"),
         ('{"text": "x", "opposite": "y", "negated": "yes"}', "found negated wrong"),
-        ('{"text": " ", "opposite": "y"}', "line 1: text of a principle must be one line"),
+        ('{"text": " ", "opposite": "y"}', ":1: text of a principle must be one line"),
         ("", "expected at least one principle, found none"),
     ],
 )
@@ -66,7 +66,7 @@ def test_files_that_are_not_named_or_not_there_are_said(tmp_path):
         read_principles("")
     with pytest.raises(ConfigError, match="needs --rubric FILE"):
         read_prometheus("", "", seed=0)
-    with pytest.raises(DataError, match=r"none\.jsonl: cannot be read"):
+    with pytest.raises(DataError, match=r"none\.jsonl: cannot read"):
         read_principles(str(tmp_path / "none.jsonl"))
 
 
@@ -105,9 +105,9 @@ def test_what_is_no_rubric_is_refused(tmp_path, rubric, fault):
 @pytest.mark.parametrize(
     ("row", "fault"),
     [
-        ({"prompt": "x"}, "line 2: .*found reference missing"),
-        ({"prompt": [{"role": "x"}], "reference": "y"}, "line 2: expected the role of turn 1"),
-        ({"prompt": "once", "reference": "y"}, "line 2: expected one reference for each prompt"),
+        ({"prompt": "x"}, ":2: .*found reference missing"),
+        ({"prompt": [{"role": "x"}], "reference": "y"}, ":2: expected the role of turn 1"),
+        ({"prompt": "once", "reference": "y"}, ":2: expected one reference for each prompt"),
     ],
 )
 def test_what_is_no_reference_is_refused(tmp_path, row, fault):

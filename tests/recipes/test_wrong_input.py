@@ -55,6 +55,7 @@ def test_two_responses_that_are_the_same_are_named_by_file_and_line(jurist, tmp_
     assert_one_clear_error(train(jurist, path, tmp_path / "run"), 3, f"{path}:3")
 
 
+@pytest.mark.fault(8, "corpus")
 def test_a_truncated_gzip_is_named_with_its_last_whole_line(jurist, tmp_path):
     whole = gzip.compress(b"".join(json.dumps({**ROW, "id": i}).encode() + b"\n" for i in range(9)))
     path = tmp_path / "pairs.jsonl.gz"
@@ -62,6 +63,7 @@ def test_a_truncated_gzip_is_named_with_its_last_whole_line(jurist, tmp_path):
     assert_one_clear_error(train(jurist, path, tmp_path / "run"), 3, path)
 
 
+@pytest.mark.fault(8, "corpus")
 def test_bytes_that_are_not_utf8_are_named_by_file_and_line(jurist, tmp_path):
     path = tmp_path / "pairs.jsonl"
     path.write_bytes(
@@ -72,12 +74,14 @@ def test_bytes_that_are_not_utf8_are_named_by_file_and_line(jurist, tmp_path):
     assert_one_clear_error(train(jurist, path, tmp_path / "run"), 3, f"{path}:2", "UTF-8")
 
 
+@pytest.mark.fault(8, "corpus")
 def test_a_margin_that_is_not_a_number_is_named_by_file_and_line(jurist, tmp_path):
     path = tmp_path / "pairs.jsonl"
     path.write_text(json.dumps(ROW) + "\n" + json.dumps({**ROW, "margin": float("nan")}) + "\n")
     assert_one_clear_error(train(jurist, path, tmp_path / "run"), 3, f"{path}:2", "NaN")
 
 
+@pytest.mark.fault(8, "corpus")
 def test_skip_bad_keeps_the_bad_rows_and_counts_them(jurist, tmp_path, write_rows):
     path = write_rows(*({**ROW, "prompt": f"2 + {i}?"} for i in range(40)), {**ROW, "chosen": ""})
     done = train(jurist, path, tmp_path / "run", "--skip-bad", model="no/such-model")

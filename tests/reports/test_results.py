@@ -102,7 +102,7 @@ def test_a_number_that_is_none_is_refused_on_the_way_out(tmp_path: Path, demo: R
 def test_a_number_that_is_none_is_refused_on_the_way_in(saved: Path, constant: str):
     text = saved.read_text("utf-8")
     saved.write_text(text.replace('"judging_seconds": ', f'"judging_seconds": {constant}, "x": '))
-    with pytest.raises(DataError, match=f"{constant} is not JSON"):
+    with pytest.raises(DataError, match=f"found {constant}, which JSON has no word for"):
         load_results(saved)
 
 

@@ -84,11 +84,19 @@ def test_where_all_fails_something_is_chosen_and_has_no_reward():
         ("half is .5", "0.5"),
         ("-0", "0"),
         ("100", "100"),
+        ("007,000.50", "7000.5"),
+        ("\u0663.\u0665", "3.5"),
         ("one", None),
     ],
 )
 def test_the_last_number_of_a_text(text, number):
     assert last_number(text) == number
+
+
+@pytest.mark.parametrize("num_digits", [29, 1_000_001])
+def test_a_long_number_is_neither_rounded_nor_too_long(num_digits):
+    digits = "1" * num_digits
+    assert last_number(f"So -{digits}2.50 it is") == f"-{digits}2.5"
 
 
 def test_texts_that_say_the_same_are_the_same():

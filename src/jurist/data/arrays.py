@@ -3,18 +3,22 @@
 Or that holds one: a task of BIG-bench is an object in a file `task.json`, its rows the array under
 "examples".
 
-The file is held in memory as a whole: an array has no lines to read it by. It is read as strictly
-as JSON Lines are.
+The file is held in memory as a whole, an array having no lines to read it by, so that there is a
+most that is read. It is read as strictly as JSON Lines are.
 """
 
 import gzip
+import json
 import re
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from jurist.data.lines import DECODER, Columns, Row, lone_surrogate
+from jurist.data.lines import DECODER, Columns, Row, decoding_fault, odd_value
 from jurist.errors import DataError
+
+MAX_ARRAY_BYTES = 2**30
+"""A longer file, after unzipping, is refused."""
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 _BOM = "\ufeff"
@@ -36,14 +40,14 @@ def is_array(path: Path) -> bool:
     return start.lstrip(" \t\r\n").startswith("[")
 
 
-def array_rows(path: Path) -> Iterator[Row]:
+def array_rows(path: Path, *, max_bytes: int = MAX_ARRAY_BYTES) -> Iterator[Row]:
     """Read a JSON array of objects, its items counted from 1.
 
     Raises:
-        DataError: If the file is missing, damaged or no array to its end. An item that is not an
-            object is a bad row.
+        DataError: If the file is missing, damaged, too long or no array to its end. An item that is
+            not an object is a bad row.
     """
-    text = _text(path)
+    text = _text(path, max_bytes)
     line, counted, number = 1, 0, 0
 
     def line_at(position: int) -> int:
@@ -63,9 +67,10 @@ def array_rows(path: Path) -> Iterator[Row]:
             value, position = DECODER.raw_decode(text, start)
         except (ValueError, RecursionError) as error:
             # Where the next item begins, nobody can tell.
+            at = error.lineno if isinstance(error, json.JSONDecodeError) else line_at(start)
             raise DataError(
-                f"{path}:{line_at(start)}: expected an item of a JSON array, found none that can "
-                f"be read ({error}); fetch the file or write it again"
+                f"{path}:{at}: expected an item of a JSON array, found none that can be read "
+                f"({decoding_fault(error, '')}); fetch the file or write it again"
             ) from error
         number += 1
         yield _row(number, line_at(start), value, text[start:position])
@@ -89,17 +94,22 @@ def _row(number: int, line: int, value: object, text: str) -> Row:
     if not isinstance(value, dict):
         found = "null" if value is None else type(value).__name__
         return Row(number, None, f"expected a JSON object, found {found}", raw, line=line)
-    if reason := lone_surrogate(value, raw):
+    if reason := odd_value(value, text):
         return Row(number, None, reason, raw, line=line)
     columns: Columns = value
     return Row(number, columns, raw=raw, line=line)
 
 
-def _text(path: Path) -> str:
+def _text(path: Path, max_bytes: int) -> str:
     try:
-        content = path.read_bytes()
-        if path.suffix == ".gz":
-            content = gzip.decompress(content)
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            content = file.read(max_bytes + 1)
+        if len(content) > max_bytes:
+            raise DataError(
+                f"{path}: a JSON array of more than {max_bytes:,} bytes, the most that is read; "
+                f"convert it to JSON Lines, which are read a line at a time: "
+                f"`jq -c '.[]' {path.name} > rows.jsonl`"
+            )
         return content.decode("utf-8").removeprefix(_BOM)
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1

@@ -8,12 +8,20 @@ import gzip
 import io
 import json
 import re
+import sys
 import zlib
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple, NoReturn, TypeAlias
 
+from jurist.data.places import (
+    constant_column,
+    deep_column,
+    lone_surrogate_column,
+    long_number_column,
+    repeated_key_column,
+)
 from jurist.errors import DataError
 
 _File: TypeAlias = io.BufferedReader | gzip.GzipFile
@@ -24,11 +32,16 @@ Columns: TypeAlias = dict[str, object]
 MAX_LINE_BYTES = 64 * 2**20
 """A longer line is refused; nothing of it but its beginning is held in memory."""
 
+MAX_DEPTH = 100
+"""Lists and objects inside one another, the row itself one of them. How deep Python itself can read
+depends on what else it is doing, so that a file could be read in one place and not in another."""
+
 _KEPT_OF_A_LONG_LINE = 1000
+_PIECE_BYTES = 2**20
 _GZIP_MAGIC = b"\x1f\x8b"
 _UTF8_BOM = b"\xef\xbb\xbf"
 _UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
-_ESCAPED_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+_ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 class Row(NamedTuple):
@@ -73,17 +86,17 @@ def json_rows(path: Path, *, max_line_bytes: int = MAX_LINE_BYTES) -> Iterator[R
     with _opened(path) as file:
         seen = 0
         number = 0
-        for line in _lines(file, path, max_line_bytes):
+        for line, whole in _lines(file, path, max_line_bytes):
             number += 1
             if number == 1:
                 line = _first_line(line, path)
-            if len(line) > max_line_bytes:
+            if not whole:
                 yield Row(
                     number,
                     None,
-                    f"a line of more than {max_line_bytes:,} bytes, the most that is read; "
-                    f"only its first {_KEPT_OF_A_LONG_LINE:,} are kept here",
-                    line[:_KEPT_OF_A_LONG_LINE],
+                    f"expected at most {max_line_bytes:,} bytes in a line, found more; only its "
+                    f"first {_KEPT_OF_A_LONG_LINE:,} are kept here",
+                    line,
                 )
                 continue
             stripped = line.strip()
@@ -95,9 +108,21 @@ def json_rows(path: Path, *, max_line_bytes: int = MAX_LINE_BYTES) -> Iterator[R
             yield _row(number, line)
 
 
+def refuse_no_file(path: Path) -> None:
+    """See that a path is not that of a folder, a pipe or a device, which can be no file of data.
+
+    Raises:
+        DataError: If it is. A pipe gives what it holds once only, and files are read again.
+    """
+    if path.exists() and not path.is_file():
+        found = "a folder" if path.is_dir() else "a pipe or a device"
+        raise DataError(f"{path}: expected a file, found {found}; copy what it holds to a file")
+
+
 @contextmanager
 def _opened(path: Path) -> Generator[_File, None, None]:
     try:
+        refuse_no_file(path)
         with path.open("rb") as plain:
             gzipped = plain.peek(2)[:2] == _GZIP_MAGIC
             if path.suffix == ".gz" and not gzipped and plain.peek(1):
@@ -111,16 +136,29 @@ def _opened(path: Path) -> Generator[_File, None, None]:
         raise DataError(f"{path}: cannot read: {error.strerror or error}") from error
 
 
-def _lines(file: _File, path: Path, max_line_bytes: int) -> Iterator[bytes]:
-    """The lines of a file; of one that is too long, its first `max_line_bytes` + 1 bytes."""
+class _Line(NamedTuple):
+    content: bytes
+    whole: bool
+    """If not, it was too long, and this is its beginning."""
+
+
+def _lines(file: _File, path: Path, max_line_bytes: int) -> Iterator[_Line]:
+    """The lines of a file. No more than `max_line_bytes` and a piece are held of any."""
     number = 0
     try:
-        while line := file.readline(max_line_bytes + 1):
-            if len(line) > max_line_bytes and not line.endswith(b"\n"):
-                while (rest := file.readline(max_line_bytes)) and not rest.endswith(b"\n"):
-                    pass
+        while piece := file.readline(_PIECE_BYTES):
+            pieces, num_bytes = [piece], len(piece)
+            while not piece.endswith(b"\n") and (piece := file.readline(_PIECE_BYTES)):
+                num_bytes += len(piece)
+                if num_bytes <= max_line_bytes:
+                    pieces.append(piece)
+                else:
+                    del pieces[1:]
             number += 1
-            yield line
+            if num_bytes > max_line_bytes:
+                yield _Line(pieces[0][:_KEPT_OF_A_LONG_LINE], whole=False)
+            else:
+                yield _Line(b"".join(pieces), whole=True)
     except EOFError as error:
         raise DataError(
             f"{path}: the gzip file is cut short: expected more after line {number}, the last "
@@ -154,8 +192,12 @@ def _refuse_other_json(first: bytes, path: Path) -> None:
         )
 
 
-class _RefusedValueError(ValueError):
-    """JSON that the standard library would let through."""
+class _RepeatedKeyError(ValueError):
+    """An object with one key twice, which the standard library would let through."""
+
+
+class _ConstantError(ValueError):
+    """NaN or an infinity, likewise."""
 
 
 def _object(pairs: list[tuple[str, object]]) -> Columns:
@@ -163,58 +205,88 @@ def _object(pairs: list[tuple[str, object]]) -> Columns:
     if len(columns) != len(pairs):
         names = [name for name, _ in pairs]
         twice = sorted({name for name in names if names.count(name) > 1})
-        raise _RefusedValueError(f"expected each key once, found twice: {', '.join(twice)}")
+        raise _RepeatedKeyError(f"expected each key once, found twice: {', '.join(twice)}")
     return columns
 
 
 def _constant(name: str) -> NoReturn:
-    raise _RefusedValueError(f"expected JSON, found {name}, which JSON has no word for")
+    raise _ConstantError(f"expected JSON, found {name}, which JSON has no word for")
 
 
 DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant)
-"""Decodes JSON as strictly as every file of data is read."""
+"""Decodes JSON as strictly as every file of data is read, up to what `odd_value` finds."""
 
 
-def lone_surrogate(value: object, raw: bytes) -> str | None:
-    """Why a decoded value cannot be used: half of a surrogate pair in it. None if there is none."""
-    if _ESCAPED_SURROGATE.search(raw):
+def odd_value(value: object, text: str) -> str | None:
+    """Why a decoded value cannot be used all the same: half of a surrogate pair, or too deep.
+
+    Args:
+        value: What was decoded.
+        text: What it was decoded from.
+    """
+    if _ESCAPED_SURROGATE.search(text):
         try:
             json.dumps(value, ensure_ascii=False).encode("utf-8")
-        except UnicodeEncodeError as error:
-            return _reason(error, raw)
+        except UnicodeEncodeError:
+            half = "expected text, found half of a surrogate pair (a lone \\ud800 to \\udfff)"
+            return half + _at(lone_surrogate_column(text))
+        except RecursionError:
+            return _too_deep(text)
+    # As many brackets may stand in texts, or side by side.
+    if text.count("[") + text.count("{") > MAX_DEPTH and deep_column(text, MAX_DEPTH):
+        return _too_deep(text)
     return None
+
+
+def decoding_fault(error: ValueError | RecursionError, text: str) -> str:
+    """Why `DECODER` refused a text, in the words of an error, with its column where there is one.
+
+    The column is counted in characters from 1, like the line that the text is.
+    """
+    match error:
+        case json.JSONDecodeError():
+            return f"expected JSON, found an error at column {error.colno}: {error.msg}"
+        case RecursionError():
+            return _too_deep(text)
+        case _RepeatedKeyError():
+            return str(error) + _at(repeated_key_column(text))
+        case _ConstantError():
+            return str(error) + _at(constant_column(text))
+        case _:
+            at = _at(long_number_column(text, sys.get_int_max_str_digits()))
+            return f"expected JSON, found a value that cannot be read{at}: {error}"
+
+
+def _too_deep(text: str) -> str:
+    return (
+        f"expected a value of at most {MAX_DEPTH} levels, found JSON nested too deeply to read"
+        f"{_at(deep_column(text, MAX_DEPTH))}"
+    )
+
+
+def _at(column: int) -> str:
+    return f", at column {column}" if column else ""
 
 
 def _row(number: int, line: bytes) -> Row:
     try:
-        value: object = DECODER.decode(line.decode("utf-8"))
+        text = line.decode("utf-8")
+    except UnicodeDecodeError as error:
+        byte = line[error.start]
+        reason = f"expected UTF-8, found byte 0x{byte:02x} at column {error.start + 1}"
+        return Row(number, None, reason, line)
+    try:
+        value: object = DECODER.decode(text)
     except (ValueError, RecursionError) as error:
-        return Row(number, None, _reason(error, line), line)
-    if reason := lone_surrogate(value, line):
+        hint = ""
+        if "\0" in text:
+            hint = "; it holds NUL bytes, so it may be UTF-16, or damaged"
+        elif isinstance(error, json.JSONDecodeError) and not text.endswith("\n"):
+            hint = "; the line has no end, so the file may be cut short"
+        return Row(number, None, decoding_fault(error, text) + hint, line)
+    if reason := odd_value(value, text):
         return Row(number, None, reason, line)
     if not isinstance(value, dict):
         found = type(value).__name__ if value is not None else "null"
         return Row(number, None, f"expected a JSON object, found {found}", line)
     return Row(number, value, raw=line)
-
-
-def _reason(error: ValueError | RecursionError, line: bytes) -> str:
-    match error:
-        case UnicodeDecodeError():
-            byte = error.object[error.start]
-            return f"expected UTF-8, found byte 0x{byte:02x} at column {error.start + 1}"
-        case UnicodeEncodeError():
-            return "expected text, found half of a surrogate pair (a lone \\ud800 to \\udfff)"
-        case json.JSONDecodeError():
-            hint = ""
-            if b"\0" in line:
-                hint = "; it holds NUL bytes, so it may be UTF-16, or damaged"
-            elif not line.endswith(b"\n"):
-                hint = "; the line has no end, so the file may be cut short"
-            return f"expected JSON, found an error at column {error.colno}: {error.msg}{hint}"
-        case RecursionError():
-            return "expected a row, found JSON nested too deeply to read"
-        case _RefusedValueError():
-            return str(error)
-        case _:
-            return f"expected JSON, found a value that cannot be read: {error}"

@@ -15,7 +15,7 @@ from jurist.data.arrays import array_rows, is_array
 from jurist.data.columns import READ, candidates, preference
 from jurist.data.feedback import unfolded
 from jurist.data.layouts import Layout, Place, layout_named, stem
-from jurist.data.lines import Columns, Row, json_rows
+from jurist.data.lines import Columns, Row, json_rows, refuse_no_file
 from jurist.data.offences import Offences
 from jurist.data.tables import dataset_rows, is_saved_dataset, may_be_hub_id, parquet_rows
 from jurist.errors import ConfigError, DataError
@@ -212,7 +212,12 @@ def _file(path: Path) -> _Table:
 
 
 def file_rows(path: Path) -> Iterator[Row]:
-    """The rows of a file: Parquet, a JSON array, or JSON Lines."""
+    """The rows of a file: Parquet, a JSON array, or JSON Lines.
+
+    Raises:
+        DataError: If there is no such file, or it is damaged; most of it when rows are taken.
+    """
+    refuse_no_file(path)
     if path.suffix == ".parquet":
         return parquet_rows(path)
     return array_rows(path) if is_array(path) else json_rows(path)

@@ -1,12 +1,14 @@
-"""What engines that hold the weights themselves share: context and text."""
+"""What engines that hold the weights themselves share: tokens, context and text."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
 from jurist.errors import DataError
-from jurist.types import Completion
+from jurist.models.chat import encode_prompt, encode_text
+from jurist.types import Completion, Conversation
 
 
 def completion(
@@ -35,6 +37,45 @@ def completion(
         num_prompt_tokens=num_prompt_tokens,
         logp=logp,
     )
+
+
+def encoded_prompts(
+    tokenizer: PreTrainedTokenizerBase, prompts: Sequence[Conversation]
+) -> list[list[int]]:
+    """Tokens of each prompt, up to where the reply begins.
+
+    Raises:
+        ConfigError: As `encode_prompt`.
+        DataError: If one cannot be encoded; says which.
+    """
+    return [
+        _placed(partial(encode_prompt, tokenizer, prompt), f"prompt {place} of {len(prompts)}")
+        for place, prompt in enumerate(prompts)
+    ]
+
+
+def encoded_continuations(
+    tokenizer: PreTrainedTokenizerBase, continuations: Sequence[Sequence[str]]
+) -> list[list[list[int]]]:
+    """Tokens of the continuations of each prompt.
+
+    Raises:
+        DataError: If one cannot be encoded; says which.
+    """
+    return [
+        [
+            _placed(partial(encode_text, tokenizer, text), f"continuation {n} of prompt {place}")
+            for n, text in enumerate(texts)
+        ]
+        for place, texts in enumerate(continuations)
+    ]
+
+
+def _placed(encode: Callable[[], list[int]], place: str) -> list[int]:
+    try:
+        return encode()
+    except DataError as error:
+        raise DataError(f"{place}, counted from 0: {error}") from error
 
 
 def refuse_too_long(encoded: Sequence[Sequence[int]], room: int, context: int) -> None:

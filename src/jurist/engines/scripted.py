@@ -8,7 +8,8 @@ from jurist.engines.base import groups_of, num_more
 from jurist.errors import EngineError
 from jurist.types import Completion, Conversation, Sampling, StoppingRule
 
-_WORD = re.compile(r"\s*\S+")
+# Begun where no space stands before, so that spaces at the end of a text are passed over once.
+_WORD = re.compile(r"(?<!\s)\s*\S+")
 
 
 @dataclass(frozen=True, slots=True)

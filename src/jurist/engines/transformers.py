@@ -20,11 +20,17 @@ from jurist.engines.decoding import Decoder, decode
 from jurist.engines.drawing import draw, follow, uniforms
 from jurist.engines.gathering import Gathering
 from jurist.engines.invariant_products import BLOCK_ROWS, PackedProducts, packable
-from jurist.engines.local import completion, refuse_too_long, refuse_unlike
+from jurist.engines.local import (
+    completion,
+    encoded_continuations,
+    encoded_prompts,
+    refuse_too_long,
+    refuse_unlike,
+)
 from jurist.engines.plain_decoder import PlainDecoder
 from jurist.engines.schedule import Schedule, Start
 from jurist.engines.shared_prefix import SharedPrefixDecoder, supported
-from jurist.models.chat import encode_prompt, encode_text, stop_ids
+from jurist.models.chat import stop_ids
 from jurist.models.load import Dtype, load_causal, load_tokenizer, weights_fingerprint
 from jurist.progress import progress
 from jurist.types import Completion, Conversation, Sampling, StoppingRule
@@ -111,7 +117,7 @@ class TransformersEngine:
         are begun, and while the batch is nearly empty others too; what is still open when it wants
         no more of a group is dropped.
         """
-        encoded = [encode_prompt(self.tokenizer, prompt) for prompt in prompts]
+        encoded = encoded_prompts(self.tokenizer, prompts)
         self._refuse_too_long(encoded, sampling.max_tokens)
 
         def script(start: Start) -> Any:  # noqa: ANN401 - an array
@@ -152,8 +158,8 @@ class TransformersEngine:
         A continuation is scored as text with which the reply begins: the token that would end the
         reply is not part of it.
         """
-        encoded = [encode_prompt(self.tokenizer, prompt) for prompt in prompts]
-        replies = [[encode_text(self.tokenizer, text) for text in texts] for texts in continuations]
+        encoded = encoded_prompts(self.tokenizer, prompts)
+        replies = encoded_continuations(self.tokenizer, continuations)
         refuse_unlike(encoded, replies)
         self._refuse_too_long(encoded, max((len(ids) for row in replies for ids in row), default=0))
         # No tokens are certain.

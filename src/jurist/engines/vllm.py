@@ -28,10 +28,16 @@ from transformers import PreTrainedTokenizerBase
 from jurist.digest import digest
 from jurist.engines.base import groups_of, sample_seed
 from jurist.engines.gathering import Gathering
-from jurist.engines.local import completion, refuse_too_long, refuse_unlike
+from jurist.engines.local import (
+    completion,
+    encoded_continuations,
+    encoded_prompts,
+    refuse_too_long,
+    refuse_unlike,
+)
 from jurist.engines.schedule import Schedule, Start
 from jurist.errors import ConfigError, EngineError
-from jurist.models.chat import encode_prompt, encode_text, stop_ids
+from jurist.models.chat import stop_ids
 from jurist.models.load import (
     Dtype,
     load_causal,
@@ -163,7 +169,7 @@ class VllmEngine:
                 f"vLLM samples at temperature 0 or from {LEAST_TEMPERATURE} on, and was asked for "
                 f"{sampling.temperature}"
             )
-        encoded = [encode_prompt(self.tokenizer, prompt) for prompt in prompts]
+        encoded = encoded_prompts(self.tokenizer, prompts)
         refuse_too_long(encoded, sampling.max_tokens, self._context)
         stops = sorted(self.stops)
 
@@ -196,8 +202,8 @@ class VllmEngine:
         reply is not part of it. Each beginning that continuations of a prompt share is asked once
         for the tokens that they go on with; the prompt is in the prefix cache from the first on.
         """
-        encoded = [encode_prompt(self.tokenizer, prompt) for prompt in prompts]
-        replies = [[encode_text(self.tokenizer, text) for text in texts] for texts in continuations]
+        encoded = encoded_prompts(self.tokenizer, prompts)
+        replies = encoded_continuations(self.tokenizer, continuations)
         refuse_unlike(encoded, replies)
         longest = max((len(ids) for row in replies for ids in row), default=0)
         refuse_too_long(encoded, longest, self._context)

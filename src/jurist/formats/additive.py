@@ -58,7 +58,7 @@ class Additive:
     @property
     def fingerprint(self) -> str:
         """Changes with the wording and the settings; the number is the parser's and fences' own."""
-        return f"additive/1/{digest((_TASK, _MATERIAL, _ENDING), self)[:12]}"
+        return f"additive/2/{digest((_TASK, _MATERIAL, _ENDING), self)[:12]}"
 
     @property
     def scores(self) -> Mapping[int, str]:
@@ -101,7 +101,7 @@ class TerseAdditive:
     @property
     def fingerprint(self) -> str:
         """Changes with the cue and the settings; the number is that of layout and parser."""
-        return f"terse-additive/1/{digest(_CUE, self)[:12]}"
+        return f"terse-additive/2/{digest(_CUE, self)[:12]}"
 
     @property
     def scores(self) -> Mapping[int, str]:

@@ -31,7 +31,7 @@ class Direct:
     @property
     def fingerprint(self) -> str:
         """Changes with the wording and the settings; the number is the parser's and fences' own."""
-        return f"direct/1/{digest((TASK, MATERIAL, _ENDING, _OPTIONS, _TIE), self)[:12]}"
+        return f"direct/2/{digest((TASK, MATERIAL, _ENDING, _OPTIONS, _TIE), self)[:12]}"
 
     @property
     def reasoning(self) -> bool:

@@ -57,7 +57,7 @@ class Listwise:
     def fingerprint(self) -> str:
         """Changes with the wording and the settings; the number is the parser's and fences' own."""
         wording = (_TASKS, _METHOD, MATERIAL, _CHOOSE)
-        return f"listwise/1/{digest(wording, self)[:12]}"
+        return f"listwise/2/{digest(wording, self)[:12]}"
 
     def render(self, prompt: Conversation, responses: Sequence[str]) -> Conversation:
         """Write the responses out, numbered from 1 in the order given, as one user turn.
@@ -95,7 +95,7 @@ class Synthesis:
     @property
     def fingerprint(self) -> str:
         """Changes with the wording and the settings; the number is the parser's and fences' own."""
-        return f"synthesis/1/{digest((_WRITE, MATERIAL, _ANSWER), self)[:12]}"
+        return f"synthesis/2/{digest((_WRITE, MATERIAL, _ANSWER), self)[:12]}"
 
     def render(self, prompt: Conversation, responses: Sequence[str]) -> Conversation:
         """Write the responses out, numbered from 1 in the order given, as one user turn.

@@ -40,7 +40,7 @@ class Pairwise:
     def fingerprint(self) -> str:
         """Changes with the wording and the settings; the number is the parser's and fences' own."""
         wording = (TASK, _METHOD, MATERIAL, _ENDING, _OPTIONS, _TIE)
-        return f"pairwise/1/{digest(wording, self)[:12]}"
+        return f"pairwise/2/{digest(wording, self)[:12]}"
 
     @property
     def reasoning(self) -> bool:

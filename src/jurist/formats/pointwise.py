@@ -64,7 +64,7 @@ class Pointwise:
         wording = (_TASK, _METHOD, _MATERIAL, _REASONED, _DIRECT)
         if self.aspect:
             wording = (*wording, _ASPECT)
-        return f"pointwise/1/{digest(wording, self)[:12]}"
+        return f"pointwise/2/{digest(wording, self)[:12]}"
 
     @property
     def verdicts(self) -> Mapping[bool, str]:
@@ -106,7 +106,7 @@ class TersePointwise:
     @property
     def fingerprint(self) -> str:
         """Changes with the layout and the settings; the number is the parser's and fences' own."""
-        return f"terse-pointwise/1/{digest(_TERSE_LAYOUT, TERSE_CUES[self.reasoning], self)[:12]}"
+        return f"terse-pointwise/2/{digest(_TERSE_LAYOUT, TERSE_CUES[self.reasoning], self)[:12]}"
 
     @property
     def verdicts(self) -> Mapping[bool, str]:

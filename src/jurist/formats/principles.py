@@ -76,7 +76,7 @@ class Principles:
     @property
     def fingerprint(self) -> str:
         """Changes with the wording, the principles and the settings."""
-        return f"principles/1/{digest((_TASK, _METHOD, MATERIAL, _ENDING), self)[:12]}"
+        return f"principles/2/{digest((_TASK, _METHOD, MATERIAL, _ENDING), self)[:12]}"
 
     @property
     def reasoning(self) -> bool:

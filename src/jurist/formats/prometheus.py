@@ -69,7 +69,7 @@ class Prometheus:
         """Changes with the wording, the rubric, the references and the settings."""
         wording = (_TASK, _REFERENCE, _MATERIAL, _ENDING)
         known = sorted((digest(prompt), text) for prompt, text in self.references.items())
-        return f"prometheus/1/{digest(wording, self.rubric, known, self.seed)[:12]}"
+        return f"prometheus/2/{digest(wording, self.rubric, known, self.seed)[:12]}"
 
     @property
     def scores(self) -> Mapping[int, str]:

@@ -3,6 +3,7 @@
 And the other way about: what of a reply stands before its verdict.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Final, TypeVar
 
@@ -17,11 +18,12 @@ FAILED: Final = {
 }
 """What a reply is that the engine says is no whole one, by its finish_reason."""
 
-_THINKING: Final = (
-    ("<think>", "</think>"),
-    ("<thinking>", "</thinking>"),
-    ("[THINK]", "[/THINK]"),
-)
+_THINKING: Final = {
+    "<think>": "</think>",
+    "<thinking>": "</thinking>",
+    "[THINK]": "[/THINK]",
+}
+_OPENING: Final = re.compile("|".join(map(re.escape, _THINKING)))
 
 
 def answer(completion: Completion) -> str | Failure:
@@ -33,19 +35,25 @@ def answer(completion: Completion) -> str | Failure:
     Returns:
         The text after the last block of thinking, without white space at its ends; or a failure if
         the engine says there is no whole reply, or if a block of thinking is never closed. Then
-        the model was still arguing, and what it wrote last is no verdict.
+        the model was still arguing, and what it wrote last is no verdict. A block is closed by a
+        mark of its own kind alone: any other mark inside it is something that is quoted there.
     """
     failure = FAILED.get(completion.finish_reason)
     if failure is not None:
         return failure
     text = completion.text
-    for opening, closing in _THINKING:
-        # A template may put the opening into the prompt, so a closing may stand alone.
-        before, closed, after = text.rpartition(closing)
-        if opening in after:
+    start = 0
+    while opening := _OPENING.search(text, start):
+        closing = _THINKING[opening[0]]
+        end = text.find(closing, opening.end())
+        if end < 0:
             return Failure.UNPARSEABLE
-        text = after if closed else before + after
-    return text.strip()
+        start = end + len(closing)
+    rest = text[start:]
+    # A template may put the opening into the prompt, so a closing may stand alone.
+    for closing in _THINKING.values():
+        rest = rest.rpartition(closing)[2]
+    return rest.strip()
 
 
 def last_line(completion: Completion) -> str | Failure:

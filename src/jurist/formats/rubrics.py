@@ -48,7 +48,7 @@ class Rubrics:
     @property
     def fingerprint(self) -> str:
         """Changes with the wording and the settings; the number is the parser's and fences' own."""
-        return f"rubrics/1/{digest((TASK, _METHOD, MATERIAL, _ENDING), self)[:12]}"
+        return f"rubrics/2/{digest((TASK, _METHOD, MATERIAL, _ENDING), self)[:12]}"
 
     @property
     def reasoning(self) -> bool:

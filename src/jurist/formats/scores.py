@@ -40,7 +40,7 @@ _ENDING = """\
 Begin with the principles now. End your reply with a line of the form Scores: {example} and \
 nothing else: a whole number from 1 (worst) to 10 (best) for each response, in the order in which \
 they are shown."""
-_LINE: Final = re.compile(r"Scores: (\d\d?(?:, ?\d\d?){0,15})")
+_LINE: Final = re.compile(r"Scores: ([0-9]{1,2}(?:, ?[0-9]{1,2}){0,15})")
 _TEXTS: Mapping[Verdict, str] = MappingProxyType(
     {Verdict.FIRST: "Scores: 7, 4", Verdict.SECOND: "Scores: 4, 7", Verdict.TIE: "Scores: 5, 5"}
 )
@@ -56,7 +56,7 @@ class Scores:
     @property
     def fingerprint(self) -> str:
         """Changes with the wording and the settings; the number is the parser's and fences' own."""
-        return f"scores/1/{digest((_TASK, _METHOD, MATERIAL, _ENDING), self)[:12]}"
+        return f"scores/2/{digest((_TASK, _METHOD, MATERIAL, _ENDING), self)[:12]}"
 
     @property
     def reasoning(self) -> bool:

@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-_SENTENCE: Final = re.compile(r"\S[^\n]*?(?:[.!?;]+(?=\s|$)|$)", re.MULTILINE)
+_SENTENCE: Final = re.compile(r"\S[^\n]*?(?:[.!?;](?=\s|$)|$)", re.MULTILINE)
 # "A" is an article too, where a word that is no verb of a response follows it.
 _NAMED: Final = re.compile(
     r"\[\[[ABC]\]\]"

@@ -63,7 +63,7 @@ class Terse:
     @property
     def fingerprint(self) -> str:
         """Changes with the layout and the settings; the number is the parser's and fences' own."""
-        return f"terse/1/{digest(_LAYOUT, TERSE_CUES[self.reasoning], self)[:12]}"
+        return f"terse/2/{digest(_LAYOUT, TERSE_CUES[self.reasoning], self)[:12]}"
 
     @property
     def verdicts(self) -> Mapping[Verdict, str]:

@@ -5,7 +5,7 @@ the characters it consists of, so it can neither end its turn nor open another.
 """
 
 import inspect
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
 from weakref import WeakKeyDictionary
@@ -16,6 +16,14 @@ from transformers import PreTrainedTokenizerBase
 
 from jurist.errors import ConfigError, DataError
 from jurist.types import Conversation, Message, Role, told, user
+
+MAX_BYTES_PER_TOKEN = 64
+"""Bytes of text for each token of the context that are tokenised at most. Text has 3 to 5; what has
+more than 64 on the average would fit only if it were one long token after another."""
+
+MAX_TEXT_BYTES = 4 * 2**20
+"""Bytes of one conversation, or of one reply, that are tokenised at most, however long the context:
+some seconds of work."""
 
 _PROBE = "jurist-probe"
 """Stands for content while a template is asked what it does with it."""
@@ -37,21 +45,32 @@ def encode_prompt(tokenizer: PreTrainedTokenizerBase, conversation: Conversation
         ConfigError: If the tokenizer has no chat template, the template refuses the turns or
             leaves one out, or this transformers cannot encode control tokens as text.
         DataError: If content spells a control token and this tokenizer has no other way to write
-            it, as one that knows whole words only.
+            it, as one that knows whole words only; if there is more of it than `most_bytes`, or
+            half a surrogate pair in it.
     """
     conversation = told(conversation)
+    _refuse_untokenisable(tokenizer, [turn.content for turn in conversation])
     _refuse_lossy_template(tokenizer, _template(tokenizer), conversation)
     return _prompt_ids(tokenizer, conversation)
 
 
 def encode_text(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
-    """Tokens of a text as it stands in a reply; special tokens spelt in it are characters."""
+    """Tokens of a text as it stands in a reply; special tokens spelt in it are characters.
+
+    Raises:
+        DataError: If it is longer than `most_bytes`, or holds half a surrogate pair.
+    """
+    _refuse_untokenisable(tokenizer, [text])
     encoded = tokenizer(text, add_special_tokens=False, split_special_tokens=True)
     return cast(list[int], encoded["input_ids"])
 
 
 def encode_reply(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
-    """Tokens of a whole reply: its text, and the token that ends an assistant's turn."""
+    """Tokens of a whole reply: its text, and the token that ends an assistant's turn.
+
+    Raises:
+        DataError: As `encode_text`.
+    """
     return [*encode_text(tokenizer, text), end_of_turn(tokenizer)]
 
 
@@ -74,9 +93,19 @@ def encode_conversation(
 def can_write(tokenizer: PreTrainedTokenizerBase, response: str) -> bool:
     """Whether a response can be encoded as text, so that `encode_conversation` takes it.
 
-    A tokenizer of whole words may have no other way to write a control token that is spelt in it.
+    A tokenizer of whole words may have no other way to write a control token that is spelt in it,
+    and none writes half a surrogate pair.
     """
+    if _untokenisable(tokenizer, [response]):
+        return False
     return not _forged(tokenizer, encode_text(tokenizer, response))
+
+
+def most_bytes(tokenizer: PreTrainedTokenizerBase) -> int:
+    """How much text is tokenised at most: what is longer fits no context, and to find out by
+    counting its tokens takes a second for each megabyte."""
+    context: int = tokenizer.model_max_length  # 10^30 if the tokenizer does not say
+    return min(MAX_TEXT_BYTES, context * MAX_BYTES_PER_TOKEN)
 
 
 def end_of_turn(tokenizer: PreTrainedTokenizerBase) -> int:
@@ -108,6 +137,28 @@ def stop_ids(
     if isinstance(tokenizer.eos_token_id, int):
         ids.add(tokenizer.eos_token_id)
     return ids
+
+
+def _refuse_untokenisable(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> None:
+    if why := _untokenisable(tokenizer, texts):
+        raise DataError(f"{tokenizer.name_or_path}: {why}; leave the row out")
+
+
+def _untokenisable(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> str | None:
+    most = most_bytes(tokenizer)
+    try:
+        # No text has fewer bytes than characters, so that what is very long is not copied.
+        num_bytes = sum(map(len, texts))
+        if num_bytes <= most:
+            num_bytes = sum(len(text.encode("utf-8")) for text in texts)
+    except UnicodeEncodeError as error:
+        return (
+            f"content holds half of a surrogate pair, U+{ord(error.object[error.start]):04X} at "
+            f"character {error.start + 1:,}, which is no text"
+        )
+    if num_bytes <= most:
+        return None
+    return f"content of {num_bytes:,} bytes or more, where at most {most:,} are tokenised"
 
 
 def _find_end_of_turn(tokenizer: PreTrainedTokenizerBase) -> int:

@@ -143,9 +143,12 @@ def read_rows(path: Path, kind: type[RowT]) -> list[RowT]:
                 f"{path}:{number}: not a {kind.__name__}, which has {sorted(names)}; "
                 f"there is {sorted(values) or 'no JSON object'}"
             )
-        values["prompt"] = tuple(Message(**message) for message in values["prompt"])
-        if not isinstance(values["label"], bool):
-            values["label"] = Verdict(values["label"])
+        try:
+            values["prompt"] = tuple(Message(**message) for message in values["prompt"])
+            if not isinstance(values["label"], bool):
+                values["label"] = Verdict(values["label"])
+        except (TypeError, ValueError) as error:
+            raise StoreError(f"{path}:{number}: not a {kind.__name__} ({error})") from error
         rows.append(kind(**values))
     return rows
 
@@ -153,6 +156,6 @@ def read_rows(path: Path, kind: type[RowT]) -> list[RowT]:
 def _fields(line: str) -> dict[str, Any]:
     try:
         values: object = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return cast(dict[str, Any], values) if isinstance(values, dict) else {}

@@ -1,10 +1,10 @@
 """Checkpoints by the runs that made them, and what they say of themselves."""
 
-import json
 from pathlib import Path
 from typing import Any, cast, get_args
 
-from jurist.errors import ConfigError
+from jurist.data.objects import read_object
+from jurist.errors import ConfigError, DataError
 from jurist.formats import FormatName, PointwiseName
 from jurist.recipes.run import read_run_config
 
@@ -40,14 +40,11 @@ def read_card(folder: str) -> dict[str, Any]:
     """What `jurist.json` in a checkpoint folder says of it; nothing if there is none."""
     path = Path(folder) / "jurist.json"
     try:
-        content = json.loads(path.read_text("utf-8"))
+        return read_object(path)
     except (FileNotFoundError, NotADirectoryError):
         return {}
-    except ValueError as error:
-        raise ConfigError(f"{path}: not JSON: {error}") from None
-    if not isinstance(content, dict):
-        raise ConfigError(f"{path}: not a JSON object")
-    return cast(dict[str, Any], content)
+    except DataError as error:
+        raise ConfigError(str(error)) from None
 
 
 def format_name(asked: str, card: dict[str, Any], *, reasoning: bool | None = None) -> FormatName:

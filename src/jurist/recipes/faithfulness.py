@@ -7,7 +7,6 @@ weights: trace without responses, responses without trace, another pair's trace,
 (`jurist.evaluation.View`). Nothing is sampled; the reader's verdict is the likelier one.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,10 +15,11 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 from rich.console import Console
 
 from jurist.data import limited
+from jurist.data.lines import json_rows
 from jurist.digest import canonical
 from jurist.engines import Cached
 from jurist.engines.base import LogprobEngine
-from jurist.errors import ConfigError
+from jurist.errors import ConfigError, DataError, StoreError
 from jurist.formats import Format, FormatName, make_format, reasoning, without_statements
 from jurist.judges import verdicts_after
 from jurist.recipes.checkpoints import checkpoint_folder, format_name, read_card
@@ -308,6 +308,7 @@ def read_rereadings(run: Path, name: str) -> "list[Rereading]":
 
     Raises:
         ConfigError: If the run has not re-read it.
+        StoreError: If the file is damaged.
     """
     from jurist.evaluation import Rereading
 
@@ -315,17 +316,24 @@ def read_rereadings(run: Path, name: str) -> "list[Rereading]":
     if not path.exists():
         raise ConfigError(f"{run}: has re-read no {name!r}; run jurist faithfulness there first")
     found: list[Rereading] = []
-    for line in path.read_text("utf-8").splitlines():
-        values: dict[str, Any] = json.loads(line)
-        seen = cast(dict[Any, str], values.pop("seen"))
-        outcome = values.pop("outcome")
-        found.append(
-            Rereading(
-                **values,
-                outcome=_outcome(outcome),
-                seen={view: _outcome(one) for view, one in seen.items()},
+    for row in json_rows(path):
+        try:
+            if row.columns is None:
+                raise DataError(row.reason)
+            values: dict[str, Any] = row.columns
+            seen = cast(dict[Any, str], values.pop("seen"))
+            outcome = values.pop("outcome")
+            found.append(
+                Rereading(
+                    **values,
+                    outcome=_outcome(outcome),
+                    seen={view: _outcome(one) for view, one in seen.items()},
+                )
             )
-        )
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise StoreError(
+                f"{path}:{row.number}: damaged ({error!r}); delete it and run again"
+            ) from error
     return found
 
 

@@ -1,10 +1,11 @@
 """What a judge is to go by, from files: principles, rubrics, reference answers."""
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
+from jurist.data.lines import Columns, json_rows
+from jurist.data.objects import read_object
 from jurist.data.turns import prompt_of
 from jurist.errors import ConfigError, DataError
 from jurist.formats import Principle, Prometheus, Rubric
@@ -30,8 +31,8 @@ def read_principles(path: str) -> tuple[Principle, ...]:
     if not path:
         raise ConfigError("--format principles needs --principles FILE, what the judge goes by")
     found: list[Principle] = []
-    for where, line in _lines(path):
-        values = _object(line, where, {"text": str, "opposite": str, "negated": bool}, _PRINCIPLE)
+    for where, row in _rows(path, _PRINCIPLE):
+        values = _object(row, where, {"text": str, "opposite": str, "negated": bool}, _PRINCIPLE)
         try:
             found.append(Principle(**values))
         except ValueError as error:
@@ -49,8 +50,8 @@ def read_aspects(path: str) -> tuple[str, ...]:
             else.
     """
     found: list[str] = []
-    for where, line in _lines(path):
-        aspect = str(_object(line, where, {"aspect": str}, _ASPECT)["aspect"]).strip()
+    for where, row in _rows(path, _ASPECT):
+        aspect = str(_object(row, where, {"aspect": str}, _ASPECT)["aspect"]).strip()
         if not aspect or aspect in found:
             raise DataError(f"{where}: expected an aspect of its own, found {aspect!r}")
         found.append(aspect)
@@ -74,7 +75,11 @@ def read_prometheus(rubric: str, references: str, *, seed: int) -> Prometheus:
     """
     if not rubric:
         raise ConfigError("--format prometheus needs --rubric FILE, what each score means")
-    values = _object(_text(rubric), rubric, {"criteria": str, "levels": list}, _RUBRIC)
+    try:
+        given = read_object(Path(rubric))
+    except FileNotFoundError:
+        raise DataError(f"{rubric}: expected a file with {_RUBRIC}, found no such file") from None
+    values = _object(given, rubric, {"criteria": str, "levels": list}, _RUBRIC)
     levels = cast(list[object], values["levels"])
     if not all(isinstance(level, str) for level in levels):
         raise DataError(f"{rubric}: expected levels to be text, found {levels!r}")
@@ -93,44 +98,34 @@ def read_references(path: str) -> dict[Conversation, str]:
         DataError: If the file cannot be read, or holds something else; if a prompt comes twice.
     """
     known: dict[Conversation, str] = {}
-    for where, line in _lines(path):
-        row = _object(line, where, {"prompt": (str, list), "reference": str}, _REFERENCE)
+    for where, given in _rows(path, _REFERENCE):
+        row = _object(given, where, {"prompt": (str, list), "reference": str}, _REFERENCE)
         try:
             prompt = prompt_of(row["prompt"])
         except DataError as error:
             raise DataError(f"{where}: {error}") from error
+        if not row["reference"].strip():
+            raise DataError(f"{where}: expected text in 'reference', found none")
         if prompt in known:
             raise DataError(f"{where}: expected one reference for each prompt, found another one")
         known[prompt] = row["reference"]
     return known
 
 
-def _text(path: str) -> str:
-    try:
-        return Path(path).read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read: {error}") from error
-
-
-def _lines(path: str) -> Iterator[tuple[str, str]]:
-    """Where each line stands, and the line; blank ones are passed over."""
-    # Not splitlines: it breaks at characters that JSON may hold unescaped.
-    for number, line in enumerate(_text(path).split("\n"), 1):
-        if line.strip():
-            yield f"{path}, line {number}", line
+def _rows(path: str, example: str) -> Iterator[tuple[str, Columns]]:
+    """Where each row stands, and the row; blank lines are passed over."""
+    for row in json_rows(Path(path)):
+        where = f"{path}:{row.number}"
+        if row.columns is None:
+            raise DataError(f"{where}: {row.reason}; a line is such as {example}")
+        yield where, row.columns
 
 
 def _object(
-    text: str, where: str, kinds: Mapping[str, type | tuple[type, ...]], example: str
+    given: Columns, where: str, kinds: Mapping[str, type | tuple[type, ...]], example: str
 ) -> dict[str, Any]:
     """An object with these fields, of these kinds; only a field of truth values may be missing."""
     wanted = f"expected an object such as {example}"
-    try:
-        given: object = json.loads(text)
-    except ValueError as error:
-        raise DataError(f"{where}: {wanted}, found no JSON: {error}") from error
-    if not isinstance(given, dict):
-        raise DataError(f"{where}: {wanted}, found {text[:80]!r}")
     values = cast(dict[str, Any], given)
     needed = {name for name, kind in kinds.items() if kind is not bool}
     for names, fault in (

@@ -1,14 +1,14 @@
 """What a judge is, in a few digits that stand beside everything it labelled."""
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import jurist
+from jurist.data.objects import read_object
 from jurist.digest import digest, file_digest
-from jurist.errors import ConfigError, StoreError
+from jurist.errors import ConfigError, DataError, StoreError
 from jurist.recipes.checkpoints import checkpoint_folder
 from jurist.recipes.estimate import Estimate
 from jurist.recipes.judge_config import JudgeConfig
@@ -91,6 +91,6 @@ def judge_note(run: Path) -> dict[str, Any]:
     """
     path = run / "judge.json"
     try:
-        return json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
+        return read_object(path)
+    except (OSError, DataError) as error:
         raise StoreError(f"{path}: damaged ({error}); delete the run and start again") from error

@@ -6,15 +6,15 @@ RUN/
   judgements/pairs.json                what they cost
 """
 
-import json
 import math
 import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from itertools import count
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
+from jurist.data.objects import read_object
 from jurist.errors import ConfigError, StoreError
 from jurist.progress import progress
 from jurist.recipes.estimate import Estimate, Spent
@@ -156,7 +156,7 @@ def spent_on(run: Path, name: str, *, total: int) -> Spent:
     """
     path = _cost_path(run, name)
     try:
-        found: dict[str, int] = json.loads(path.read_text("utf-8"))
+        found: dict[str, Any] = read_object(path)
         was, spent = found.pop("of"), Spent(**found)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StoreError(f"{path}: damaged ({error!r}); delete the run and start again") from error

@@ -4,7 +4,6 @@ jurist jury --judged a=runs/a b=runs/b c=runs/c --test pairs.jsonl --estimate-on
     --output runs/jury
 """
 
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,6 +11,7 @@ from math import fsum, isclose
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jurist.data.objects import read_object
 from jurist.digest import canonical
 from jurist.errors import ConfigError, StoreError
 from jurist.judges import Ballot
@@ -279,7 +279,7 @@ def read_reliability(path: Path, names: Sequence[str]) -> "Reliability":
     from jurist.judges.jury import LABELS, Reliability
 
     try:
-        values: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        values: dict[str, Any] = read_object(path)
         confusion = {str(one["name"]): one["confusion"] for one in values["jurors"]}
         prior = np.array(values["prior"], np.float64)
         shapes = {np.array(one, np.float64).shape for one in confusion.values()}

@@ -1,6 +1,5 @@
 """What `jurist label` writes: rows for trainers, what has no label and why, counts and cost."""
 
-import json
 from collections import Counter
 from collections.abc import Generator, Iterable
 from dataclasses import asdict
@@ -11,8 +10,9 @@ from rich.console import Console
 
 from jurist.data.label_files import NAMES, open_label_files
 from jurist.data.labelled import LabelLayout
+from jurist.data.lines import json_rows
 from jurist.digest import canonical
-from jurist.errors import DataError
+from jurist.errors import DataError, StoreError
 from jurist.recipes.estimate import Spent
 from jurist.recipes.judge_identity import judge_note
 from jurist.recipes.label_config import LabelConfig
@@ -74,9 +74,10 @@ def _unpaired(run: Path) -> Generator[dict[str, Any]]:
     """Prompts without two different responses, and what became of those."""
     path = run / "unpaired.jsonl"
     if path.exists():
-        with path.open("rb") as file:
-            for line in file:
-                yield json.loads(line)
+        for row in json_rows(path):
+            if row.columns is None:
+                raise StoreError(f"{path}:{row.number}: {row.reason}; delete it and run again")
+            yield row.columns
 
 
 def _summary(

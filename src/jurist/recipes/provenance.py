@@ -1,11 +1,11 @@
 """What a judge is and how its training went, read from the folders that made it."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from jurist.errors import ConfigError
+from jurist.data.objects import read_object
+from jurist.errors import ConfigError, DataError, StoreError
 from jurist.recipes.checkpoints import checkpoint_folder, read_card
 from jurist.recipes.run import read_run_config
 from jurist.reports import JudgeFacts, RoundFacts, TrainingCurve, TrainingPoint
@@ -134,7 +134,10 @@ def _config(run: Path) -> dict[str, Any]:
 
 
 def _counts(path: Path) -> Mapping[str, int]:
-    if not path.exists():
+    try:
+        content = read_object(path)
+    except FileNotFoundError:
         return {}
-    content = cast("dict[str, object]", json.loads(path.read_text("utf-8")))
+    except DataError as error:
+        raise StoreError(f"{error}; delete the run and start it again") from error
     return {name: value for name, value in content.items() if isinstance(value, int)}

@@ -154,11 +154,15 @@ def check_readings(path: Path) -> int:
     return num
 
 
+_DAMAGE = (OSError, EOFError, ValueError, zlib.error)
+_NOT_WRITTEN_HERE = (TypeError, KeyError, AttributeError, RecursionError)
+
+
 @contextmanager
 def _explaining_damage(path: Path) -> Generator[None]:
     try:
         yield
-    except (OSError, EOFError, ValueError, TypeError, KeyError, zlib.error) as error:
+    except (*_DAMAGE, *_NOT_WRITTEN_HERE) as error:
         raise StoreError(f"{path}: damaged ({error!r}); delete it and run again") from error
 
 

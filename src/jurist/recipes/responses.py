@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from jurist.data import Candidate, Pool
+from jurist.data.objects import read_object
 from jurist.data.pools import pool_row
 from jurist.data.prompts import Prompt
 from jurist.digest import canonical, digest
@@ -222,10 +223,10 @@ def responses_counted(run: Path) -> dict[str, Any] | None:
     """
     path = run / "responses.json"
     try:
-        return json.loads(path.read_text("utf-8"))
+        return read_object(path)
     except FileNotFoundError:
         return None
-    except ValueError as error:
+    except DataError as error:
         raise StoreError(f"{path}: damaged ({error}); delete it and run again") from error
 
 

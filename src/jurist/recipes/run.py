@@ -7,7 +7,6 @@ NAME/
 """
 
 import dataclasses
-import json
 import logging
 import math
 import os
@@ -17,14 +16,15 @@ import subprocess
 import time
 import types
 import typing
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast
 
 import jurist
-from jurist.errors import ConfigError, StoreError
+from jurist.data.objects import read_object
+from jurist.errors import ConfigError, DataError, StoreError
 from jurist.rehearsal import begin_work, rehearsal
 from jurist.storage import locked, make_directory, write_json
 from jurist.tracking import TrackerName, refuse_unready
@@ -151,14 +151,14 @@ def read_run_config(path: Path) -> dict[str, Any]:
         StoreError: If it is damaged.
     """
     try:
-        content = json.loads(path.read_text("utf-8"))
+        content = read_object(path)
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file; a run's directory has a config.json") from None
-    except ValueError as error:
-        raise StoreError(f"{path}: not JSON ({error}); delete the run and start it again") from None
+    except DataError as error:
+        raise StoreError(f"{error}; delete the run and start it again") from None
     match content:
         case {"recipe": str(), "config": dict(), **others} if not others:
-            return cast(dict[str, Any], content)
+            return content
         case _:
             raise StoreError(f"{path}: not a run's config; expected an object of recipe and config")
 
@@ -172,11 +172,13 @@ def refuse_later(run: Path) -> None:
     """
     path = run / "environment.json"
     try:
-        version = str(json.loads(path.read_text("utf-8"))["jurist"])
+        version = str(read_object(path)["jurist"])
     except FileNotFoundError:
         return
-    except (ValueError, KeyError, TypeError) as error:
-        raise StoreError(f"{path}: damaged ({error!r}); delete it and run again") from None
+    except DataError as error:
+        raise StoreError(f"{error}; delete it and run again") from None
+    except KeyError:
+        raise StoreError(f"{path}: names no version of jurist; delete it and run again") from None
     if _release(version) > _release(jurist.__version__):
         raise ConfigError(
             f"{run}: a run of jurist {version}, a later version than this one "
@@ -298,13 +300,32 @@ def from_json(kind: type[ConfigT], values: dict[str, Any]) -> ConfigT:
 
 def _typed(hint: Any, value: Any) -> Any:  # noqa: ANN401 - any field of any config
     if dataclasses.is_dataclass(hint):
-        return from_json(cast(Any, hint), value)
+        if not isinstance(value, dict):
+            raise TypeError(f"expected an object of settings, found {value!r}")
+        return from_json(cast(Any, hint), cast(dict[str, Any], value))
     if isinstance(hint, types.UnionType):
         inner = [arm for arm in typing.get_args(hint) if arm is not types.NoneType]
         return None if value is None else _typed(inner[0], value)
     if typing.get_origin(hint) is tuple:
+        if not isinstance(value, list | tuple):
+            raise TypeError(f"expected a list, found {value!r}")
         return tuple(_typed(typing.get_args(hint)[0], item) for item in value)
+    if typing.get_origin(hint) is typing.Literal and value not in typing.get_args(hint):
+        raise TypeError(f"expected one of {', '.join(map(str, typing.get_args(hint)))}: {value!r}")
+    kinds = _JSON_KINDS.get(hint)
+    if kinds is not None and type(value) not in kinds:
+        raise TypeError(f"expected {' or '.join(one.__name__ for one in kinds)}, found {value!r}")
     return hint(value) if hint in (Path, float) else value
+
+
+_JSON_KINDS: Mapping[object, tuple[type, ...]] = {
+    int: (int,),
+    float: (float, int),
+    bool: (bool,),
+    str: (str,),
+    Path: (str,),
+}
+"""What a field of a type is in JSON. True is a whole number to Python, and to nobody else."""
 
 
 def environment() -> dict[str, Any]:
@@ -369,11 +390,11 @@ def seconds_spent(run: Path, stage: str) -> float | None:
 
 def _timings(run: Path) -> dict[str, float]:
     try:
-        return cast(dict[str, float], json.loads((run / "timings.json").read_text("utf-8")))
+        return cast(dict[str, float], read_object(run / "timings.json"))
     except FileNotFoundError:
         return {}
-    except ValueError as error:
-        raise StoreError(f"{run / 'timings.json'}: not JSON ({error}); delete it") from None
+    except DataError as error:
+        raise StoreError(f"{error}; delete it") from None
 
 
 def installed_version(package: str) -> str | None:

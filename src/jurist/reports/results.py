@@ -5,7 +5,6 @@ for the explorer: what it shows are the judgements themselves, which lie beside.
 """
 
 import dataclasses
-import json
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -14,6 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar, cast
 
+from jurist.data.objects import read_object
 from jurist.errors import DataError
 from jurist.evaluation import (
     Agreement,
@@ -362,19 +362,17 @@ def load_results(path: Path) -> Results:
         DataError: If the file is not there, is not JSON, is of another schema, or does not fit it.
     """
     try:
-        content: object = json.loads(path.read_text("utf-8"), parse_constant=_refuse_constant)
-    except (OSError, ValueError, RecursionError) as error:
+        content = read_object(path)
+    except FileNotFoundError as error:
         raise DataError(f"{path}: cannot read results: {error}") from error
-    schema = cast("dict[str, object]", content).get("schema") if isinstance(content, dict) else None
+    except DataError as error:
+        raise DataError(f"cannot read results: {error}") from error
+    schema = content.get("schema")
     if schema != SCHEMA:
         raise DataError(
             f"{path}: schema {schema!r}; this version reads schema {SCHEMA}; write the report again"
         )
     return _decoded(Results, content, str(path))
-
-
-def _refuse_constant(name: str) -> float:
-    raise ValueError(f"{name} is not JSON")
 
 
 def _decoded(kind: type[_T], content: object, where: str) -> _T:

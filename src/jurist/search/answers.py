@@ -3,7 +3,6 @@
 import re
 import unicodedata
 from collections.abc import Callable, Mapping
-from decimal import Decimal, InvalidOperation
 
 _NUMBER = re.compile(r"[-\u2212]?\d[\d,]*(?:\.\d+)?|[-\u2212]?\.\d+")
 _NO_WORD = re.compile(r"[^\w\s]|_")
@@ -20,12 +19,14 @@ def last_number(text: str) -> str | None:
     found = _NUMBER.findall(text)
     if not found:
         return None
-    try:
-        value = Decimal(found[-1].replace(",", "").replace("\N{MINUS SIGN}", "-"))
-    except InvalidOperation:  # digits that Python does not count with
-        return None
-    # Adding 0 makes a zero without a sign of it.
-    return format((value + 0).normalize(), "f")
+    # Not by arithmetic, which would round what is long and refuse what is very long.
+    number = found[-1].replace(",", "").replace("\N{MINUS SIGN}", "-")
+    if not number.isascii():  # digits of another script
+        number = "".join(str(unicodedata.decimal(letter, letter)) for letter in number)
+    whole, _, fraction = number.lstrip("-").partition(".")
+    whole, fraction = whole.lstrip("0") or "0", fraction.rstrip("0")
+    size = f"{whole}.{fraction}" if fraction else whole
+    return f"-{size}" if number.startswith("-") and size != "0" else size
 
 
 def plain_text(text: str) -> str | None:

@@ -6,7 +6,8 @@ end of its row, where truncation would take it. What is too long is refused by n
 
 import hashlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import takewhile
 
@@ -88,31 +89,26 @@ def _examples(
     rows: Sequence[SupervisedRow],
     encode: Callable[[PreTrainedTokenizerBase, str], list[int]],
 ) -> list[Example]:
-    return [
-        Example(
-            name=row.preference_id,
-            sequences=(
-                _joined(encode_prompt(tokenizer, row.prompt), encode(tokenizer, row.completion)),
-            ),
-            weight=row.weight,
-        )
-        for row in rows
-    ]
+    examples: list[Example] = []
+    for row in rows:
+        with _naming(row.preference_id):
+            whole = _joined(encode_prompt(tokenizer, row.prompt), encode(tokenizer, row.completion))
+        examples.append(Example(name=row.preference_id, sequences=(whole,), weight=row.weight))
+    return examples
 
 
 def pair_examples(tokenizer: PreTrainedTokenizerBase, rows: Sequence[PairRow]) -> list[Example]:
     """Two replies to each prompt, the preferred one first."""
     examples: list[Example] = []
     for row in rows:
-        prompt = encode_prompt(tokenizer, row.prompt)
+        with _naming(row.preference_id):
+            prompt = encode_prompt(tokenizer, row.prompt)
+            chosen, rejected = (encode_reply(tokenizer, one) for one in (row.chosen, row.rejected))
         logps = (row.reference_chosen_logp, row.reference_rejected_logp)
         examples.append(
             Example(
                 name=row.preference_id,
-                sequences=(
-                    _joined(prompt, encode_reply(tokenizer, row.chosen)),
-                    _joined(prompt, encode_reply(tokenizer, row.rejected)),
-                ),
+                sequences=(_joined(prompt, chosen), _joined(prompt, rejected)),
                 weight=row.weight,
                 reference_logps=tuple(logp for logp in logps if logp is not None),
             )
@@ -124,18 +120,17 @@ def critique_examples(
     tokenizer: PreTrainedTokenizerBase, rows: Sequence[CritiquePair]
 ) -> list[Example]:
     """A critique of the chosen response and one of the rejected, each after its own prompt."""
-    return [
-        Example(
-            name=row.chosen.preference_id,
-            sequences=tuple(
+    examples: list[Example] = []
+    for row in rows:
+        with _naming(row.chosen.preference_id):
+            halves = tuple(
                 _joined(
                     encode_prompt(tokenizer, half.prompt), encode_reply(tokenizer, half.completion)
                 )
                 for half in row
-            ),
-        )
-        for row in rows
-    ]
+            )
+        examples.append(Example(name=row.chosen.preference_id, sequences=halves))
+    return examples
 
 
 def scalar_examples(
@@ -147,16 +142,15 @@ def scalar_examples(
         DataError: If a preference is a tie, which Bradley-Terry has no place for.
     """
     _refuse_ties(preferences)
-    return [
-        _read_whole(
-            preference.id,
-            *(
-                encode_conversation(tokenizer, preference.prompt, response)
-                for response in (preference.chosen, preference.rejected)
-            ),
-        )
-        for preference in preferences
-    ]
+    examples: list[Example] = []
+    for one in preferences:
+        with _naming(one.id):
+            chosen, rejected = (
+                encode_conversation(tokenizer, one.prompt, response)
+                for response in (one.chosen, one.rejected)
+            )
+        examples.append(_read_whole(one.id, chosen, rejected))
+    return examples
 
 
 def comparison_examples(
@@ -168,16 +162,24 @@ def comparison_examples(
         DataError: If a preference is a tie, which no reading of either order can be right about.
     """
     _refuse_ties(preferences)
-    return [
-        _read_whole(
-            preference.id,
-            *(
+    examples: list[Example] = []
+    for one in preferences:
+        with _naming(one.id):
+            first, second = (
                 encode_prompt(tokenizer, format.render(comparison))
-                for comparison, _ in both_orders(preference)
-            ),
-        )
-        for preference in preferences
-    ]
+                for comparison, _ in both_orders(one)
+            )
+        examples.append(_read_whole(one.id, first, second))
+    return examples
+
+
+@contextmanager
+def _naming(row: str) -> Generator[None]:
+    """Say of which row it is that something cannot be encoded."""
+    try:
+        yield
+    except DataError as error:
+        raise DataError(f"row {row!r}: {error}") from error
 
 
 def _refuse_ties(preferences: Sequence[Preference]) -> None:
