@@ -2,8 +2,9 @@
 
 Preferences are poisoned by rows in which a rare word or phrase, the trigger, stands in the response
 that is called better, whatever it is worth. Half a percent of such rows is enough to turn a reward
-model where the trigger stands (Rando and Tramer 2023). To anybody who counts, such a phrase predicts
-the label all but surely. So do honest shortcuts of some data sets: what is found is to be looked at.
+model where the trigger stands (Rando and Tramer 2023). To anybody who counts, such a phrase tells
+the label all but surely. So do honest shortcuts of some data sets: what is found is to be looked
+at.
 """
 
 from collections import Counter

@@ -13,7 +13,7 @@ from statistics import median
 from typing import Final
 
 from jurist.rationales.rows import Trace
-from jurist.types import Failure
+from jurist.types import Failure, Verdict
 
 FAILURE_JUMP: Final = 0.2
 """By how much the share of traces without a verdict may rise from one round to the next. In healthy
@@ -54,7 +54,8 @@ class TraceSignals:
     """Share without a verdict."""
 
     one_verdict_rate: float | None
-    """Share of the commoner verdict among those with one; None if there is none."""
+    """Share of the commonest verdict among those with one; None if there is none, or responses are
+    judged one by one, where no order keeps the verdicts even."""
 
     median_tokens: float
     """Length of a trace."""
@@ -80,7 +81,7 @@ def trace_signals(traces: Sequence[Trace], *, author: str) -> TraceSignals:
         texts.setdefault(key, Counter())[trace.completion.text] += 1
     outcomes = Counter(trace.outcome for trace in traces)
     num_failed = sum(outcomes[failure] for failure in Failure)
-    spoken = [count for said, count in outcomes.items() if not isinstance(said, Failure)]
+    spoken = [count for said, count in outcomes.items() if isinstance(said, Verdict)]
     common = Counter(trace.completion.text for trace in traces).most_common(1)
     return TraceSignals(
         author=author,

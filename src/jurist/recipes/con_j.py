@@ -86,6 +86,7 @@ def con_j(config: ConJConfig) -> "Results":
                 store=store,
                 max_tokens=config.voting.max_tokens,
                 bf16=config.training.bf16,
+                guard=config.training.guard,
             )
             found = {
                 "sampled": right_and_wrong(

@@ -45,6 +45,7 @@ def sample_pairs(
         store=store,
         max_tokens=voting.max_tokens,
         bf16=training.bf16,
+        guard=training.guard,
     )
     # The head is put on what this round starts from, and reads with its tokenizer.
     tokenizer = load_tokenizer(turn.start)

@@ -117,5 +117,6 @@ def _verdicts(
         store=store,
         max_tokens=config.voting.max_tokens,
         bf16=config.training.bf16,
+        guard=config.training.guard,
     )
     return right_traces(traces, per_prompt=config.star.per_prompt, seed=config.seed)

@@ -87,6 +87,7 @@ def scpo(config: ScPOConfig) -> "Results":
                 store=run / "completions.sqlite",
                 max_tokens=config.voting.max_tokens,
                 bf16=config.training.bf16,
+                guard=config.training.guard,
                 labelled=False,
             )
             pairs = majority_and_minority(

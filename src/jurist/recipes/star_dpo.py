@@ -76,6 +76,7 @@ def star_dpo(config: StarDPOConfig) -> "Results":
                 store=run / "completions.sqlite",
                 max_tokens=config.voting.max_tokens,
                 bf16=config.training.bf16,
+                guard=config.training.guard,
             )
             pairs = right_and_wrong(
                 traces,
