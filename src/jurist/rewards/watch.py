@@ -137,9 +137,9 @@ class RewardWatch:
         if len(prompts) >= self.least_prompts and batch.one_text_rate > self.one_text:
             yield (
                 "one text",
-                f"{batch.one_text_rate:.0%} of the responses of the last {self.num_calls} calls, to "
-                f"{len(prompts)} prompts, are one text, limit {self.one_text:.0%}: the policy may "
-                f"have found what fools the judge",
+                f"{batch.one_text_rate:.0%} of the responses of the last {self.num_calls} calls, "
+                f"to {len(prompts)} prompts, are one text, limit {self.one_text:.0%}: the policy "
+                f"may have found what fools the judge",
             )
         start, now = median(self._first), median(self._lengths)
         if start >= self.least_characters and now < self.shorter * start:

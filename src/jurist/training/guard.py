@@ -27,7 +27,8 @@ GRADIENT_SPIKE: Final = 1_000.0
 """Times the median norm of the steps before. In healthy trainings at most 95."""
 
 DIVERGENCE: Final = 10.0
-"""Times the median of the first losses, by that of the latest. In healthy trainings at most 3.7."""
+"""Times the median of the first losses, by that of the latest; at the end, times the very first. In
+healthy trainings at most 3.7, and at the end 2.9."""
 
 FLOOR: Final = 1.0
 """Nats: a median below this counts as this, since a jump from nothing to little is no jump."""
@@ -99,6 +100,22 @@ class TrainingGuard:
         found = self._spike(loss, grad_norm)
         self._note(loss, grad_norm)
         return found or self._drift() or self._standstill() or _collapse(chosen_drop)
+
+    def at_the_end(self) -> Instability | None:
+        """Look back on the whole: a loss that exploded in the first steps is no jump any more."""
+        if len(self._losses) < EARLY:
+            return None
+        limit = DIVERGENCE * max(self._first[0], FLOOR)
+        latest = median(self._losses[-EARLY:])
+        if latest <= limit:
+            return None
+        return Instability(
+            signal="train/loss",
+            value=latest,
+            limit=limit,
+            what=f"the median of the last {EARLY} steps is over {DIVERGENCE:g} times the loss that "
+            f"training began with; try a lower --learning-rate",
+        )
 
     def _note(self, loss: float, grad_norm: float) -> None:
         self._losses = [*self._losses[1 - WINDOW :], loss]

@@ -192,6 +192,7 @@ class _Loop:
                     self._checkpoint(step + 1)
         self._refuse_bad_weights(len(self.steps))
         self._look_at(weight_growth(self._weight_norm(), self.start_norm), len(self.steps))
+        self._look_at(self.guard.at_the_end(), len(self.steps))
         self.model.eval()
 
     def _step(self, step: int) -> tuple[dict[str, float], int]:
