@@ -34,7 +34,11 @@ FLOOR: Final = 1.0
 """Nats: a median below this counts as this, since a jump from nothing to little is no jump."""
 
 CONSTANT_STEPS: Final = 8
-"""Steps without any change. In healthy trainings no two losses in a row are the same."""
+"""Steps without change that are too many."""
+
+NO_CHANGE: Final = 1e-5
+"""Spread of the losses of those steps, over the greatest of them, that is none: the noise of
+rounding. In healthy trainings at least 0.00017."""
 
 NO_GRADIENT: Final = 1e-10
 """Norm below which nothing is learnt. In healthy trainings at least 0.007."""
@@ -168,13 +172,14 @@ class TrainingGuard:
                     f"look for rows that contradict or repeat each other",
                 )
         latest = self._losses[-CONSTANT_STEPS:]
-        if len(latest) == CONSTANT_STEPS and len(set(latest)) == 1:
+        spread = max(latest) - min(latest)
+        if len(latest) == CONSTANT_STEPS and spread <= NO_CHANGE * max(latest):
             return Instability(
-                signal="train/loss",
-                value=latest[0],
-                limit=latest[0],
-                what=f"not a bit of change for {CONSTANT_STEPS} steps, so nothing is learnt; look "
-                f"for rows that contradict or repeat each other, and at the --learning-rate",
+                signal="change of train/loss",
+                value=spread,
+                limit=NO_CHANGE * max(latest),
+                what=f"{latest[-1]:.6g} for {CONSTANT_STEPS} steps, so nothing is learnt; look for "
+                f"rows that contradict or repeat each other, and at the --learning-rate",
             )
         return None
 
