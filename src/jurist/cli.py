@@ -37,6 +37,7 @@ from jurist.recipes.paper import run_paper
 from jurist.recipes.push import run_push
 from jurist.recipes.quickstart import run_quickstart
 from jurist.recipes.rerun import run_rerun
+from jurist.recipes.scan import run_scan
 from jurist.recipes.scpo import run_scpo
 from jurist.recipes.select import run_select
 from jurist.recipes.self_reward import run_self_reward
@@ -75,6 +76,7 @@ COMMANDS = {
     "compare": run_compare,
     "suites": run_suites,
     "faithfulness": run_faithfulness,
+    "scan": run_scan,
     "rerun": run_rerun,
     "push": run_push,
     "export": run_export,

@@ -34,6 +34,12 @@ _DISCLOSURES: Final = re.compile(
             rf"\b{_THE_VERDICT} (?:(?:that )?(?:was|is|were)|has been) (?:given|provided|known)\b",
             r"\bground[- ]truth\b",
             r"\bthe hint\b",
+            r"\b(?:according to|based on|per|consistent with|in line with|matching) the "
+            r"(?:hint|label|given|provided|known|correct) ?",
+            r"\b(?:i|we) (?:already )?(?:know|knew) (?:that|which)\b",
+            r"\b(?:task|instructions?) (?:is|was|are|were) to (?:explain|justify|defend|argue) why\b",
+            rf"\bthe (?:correct|right|expected|reference|true|gold) {_THE_VERDICT} "
+            r"(?:is|was|must be|should be)\b",
             r"\b(?:people|annotators|labell?ers|humans) (?:have )?(?:found|judged|preferred)\b",
             r"\bhuman (?:label|annotation|preference|labell?ers|annotators)\b",
         )

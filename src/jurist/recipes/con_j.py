@@ -117,7 +117,7 @@ def con_j(config: ConJConfig) -> "Results":
                 # Only whoever wrote these knew the verdict.
                 refuse_leaks(found["hinted"].rows, turn.preferences, rationalizer.format, told=True)
             pairs = joined(found)
-            keep_rows(turn, pairs, rationalizer.format, told=False)
+            keep_rows(turn, pairs, rationalizer.format, told=False, guard=config.training.guard)
             from jurist.training import train_pairs
 
             in_all_processes(

@@ -57,7 +57,7 @@ def sample_pairs(
         seed=seed,
     )
     halves = Selection(rows=[half for pair in pairs.rows for half in pair], counts=pairs.counts)
-    keep_rows(turn, halves, format, told=False)
+    keep_rows(turn, halves, format, told=False, guard=training.guard)
     return pairs.rows
 
 

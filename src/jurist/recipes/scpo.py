@@ -97,7 +97,7 @@ def scpo(config: ScPOConfig) -> "Results":
                 min_margin=config.min_margin,
                 voters=config.voters,
             )
-            keep_rows(turn, pairs, format, told=False, labelled=False)
+            keep_rows(turn, pairs, format, told=False, guard=config.training.guard, labelled=False)
             from jurist.training import train_pairs
 
             in_all_processes(

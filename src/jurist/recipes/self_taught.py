@@ -108,7 +108,7 @@ def self_taught(config: SelfTaughtConfig) -> "Results":
                 guard=config.training.guard,
             )
             right = right_traces(traces, per_prompt=config.star.per_prompt, seed=config.seed)
-            keep_rows(turn, right, format, told=False)
+            keep_rows(turn, right, format, told=False, guard=config.training.guard)
             from jurist.training import train_supervised
 
             in_all_processes(

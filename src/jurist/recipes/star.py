@@ -12,7 +12,7 @@ from typing import Literal
 from jurist.data import parts
 from jurist.engines import Cached
 from jurist.engines.base import Engine
-from jurist.errors import ConfigError, TrainingError
+from jurist.errors import ConfigError, DataError, TrainingError
 from jurist.formats import Format, Rationalizer, ResponseFormat
 from jurist.rationales import (
     PairRow,
@@ -300,23 +300,44 @@ def keep_rows(
     format: Format | ResponseFormat,
     *,
     told: bool,
+    guard: GuardMode,
     labelled: bool = True,
 ) -> None:
     """Write down what a round trains on, after a last look for labels in it.
 
     Args:
-        turn: The round; `rows.jsonl.gz` and `rows.json` go to its folder.
+        turn: The round; `rows.jsonl.gz`, `rows.json` and `scan.json` go to its folder.
         selection: The rows, and how they were chosen.
         format: The judge's.
         told: Whether some replies are of an author who knew the verdict.
+        guard: Whether prompts that give their labels away end the run, or are only spoken of.
         labelled: Whether the rows were made by the preferences' labels.
 
     Raises:
-        DataError: If a row says more than a judge is shown.
+        DataError: If a row says more than a judge is shown, or the words of the prompts all but
+            say the labels.
     """
     refuse_leaks(selection.rows, turn.preferences, format, told=told, labelled=labelled)
     write_rows(turn.folder / "rows.jsonl.gz", selection.rows)
     write_json(turn.folder / "rows.json", selection.counts)
+    _scan(turn, selection, guard)
+
+
+def _scan(
+    turn: Round, selection: Selection[SupervisedRow] | Selection[PairRow], guard: GuardMode
+) -> None:
+    """Look for shortcuts that the rows would teach, and say what there are."""
+    from jurist.evaluation import scan_rows
+
+    found = scan_rows(selection.rows, {one.id: one.source for one in turn.preferences})
+    write_json(turn.folder / "scan.json", asdict(found) | {"findings": list(found.findings)})
+    for finding in found.findings:
+        logger.warning("%s: %s", turn.folder.name, finding)
+    if found.given_away and guard == "stop":
+        raise DataError(
+            f"{turn.folder}: {'; '.join(found.findings)}; a judge would learn that and nothing "
+            f"else. Look at scan.json there, or go on in spite of it with --guard warn"
+        )
 
 
 def note(turn: Round, name: str, counts: Mapping[str, object]) -> None:

@@ -84,7 +84,7 @@ def star_dpo(config: StarDPOConfig) -> "Results":
                 seed=config.seed,
                 unparseable=config.unparseable,
             )
-            keep_rows(turn, pairs, format, told=False)
+            keep_rows(turn, pairs, format, told=False, guard=config.training.guard)
             from jurist.training import train_pairs
 
             in_all_processes(

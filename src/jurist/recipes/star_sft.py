@@ -69,7 +69,7 @@ def star_sft(config: StarSFTConfig) -> "Results":
                 guard=config.training.guard,
             )
             right = right_traces(traces, per_prompt=config.star.per_prompt, seed=config.seed)
-            keep_rows(turn, right, format, told=False)
+            keep_rows(turn, right, format, told=False, guard=config.training.guard)
             from jurist.training import train_supervised
 
             in_all_processes(
