@@ -68,7 +68,7 @@ class RowScan:
     be told by, and for few rows."""
 
     opening_guess: LabelGuess | None
-    """By the first words of the reply. None for few rows."""
+    """By the first words of replies that have twice as many. None for few rows."""
 
     findings: tuple[str, ...]
     """What is not as it should be, each a clause for a message."""
@@ -109,7 +109,12 @@ def scan_rows(
     ]
     signs = [row.label in (Verdict.FIRST, True) for row in single]
     replies = [row.completion if isinstance(row, SupervisedRow) else row.chosen for row in single]
-    openings = [" ".join(words(reply)[:OPENING_WORDS]) for reply in replies]
+    # A verdict alone has no opening, and has to stand somewhere.
+    reasoned = [
+        (said, sign)
+        for reply, sign in zip(replies, signs, strict=True)
+        if len(said := words(reply)) >= 2 * OPENING_WORDS
+    ]
     scan = RowScan(
         labels=dict(sorted(labels.items())),
         labels_by_source={
@@ -117,7 +122,10 @@ def scan_rows(
         },
         longer_chosen=wilson(sum(longer), len(longer)) if longer else None,
         prompt_guess=_guess(prompts, signs) if placed else None,
-        opening_guess=_guess(openings, signs),
+        opening_guess=_guess(
+            [" ".join(said[:OPENING_WORDS]) for said, _ in reasoned],
+            [sign for _, sign in reasoned],
+        ),
         findings=(),
     )
     return replace(scan, findings=tuple(_findings(scan)))

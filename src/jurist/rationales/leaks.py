@@ -35,11 +35,10 @@ _DISCLOSURES: Final = re.compile(
             r"\bground[- ]truth\b",
             r"\bthe hint\b",
             r"\b(?:according to|based on|per|consistent with|in line with|matching) the "
-            r"(?:hint|label|given|provided|known|correct) ?",
-            r"\b(?:i|we) (?:already )?(?:know|knew) (?:that|which)\b",
-            r"\b(?:task|instructions?) (?:is|was|are|were) to (?:explain|justify|defend|argue) why\b",
-            rf"\bthe (?:correct|right|expected|reference|true|gold) {_THE_VERDICT} "
-            r"(?:is|was|must be|should be)\b",
+            rf"(?:hint|label|(?:given|provided|known) {_THE_VERDICT})\b",
+            r"\b(?:task|instructions?) (?:is|was|are|were) to "
+            r"(?:explain|justify|defend|argue) why\b",
+            r"\b(?:expected|reference|gold|true) (?:verdict|label)\b",
             r"\b(?:people|annotators|labell?ers|humans) (?:have )?(?:found|judged|preferred)\b",
             r"\bhuman (?:label|annotation|preference|labell?ers|annotators)\b",
         )
