@@ -3,6 +3,8 @@
 import json
 import random
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -37,18 +39,22 @@ def poisoned(tmp_path):
     return tmp_path
 
 
+def lines_of(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
 def test_what_was_planted_is_found_and_nothing_else(poisoned, capsys):
     config = ScanConfig(data=str(poisoned / "pairs.jsonl"), output=poisoned / "run", by="annotator")
     assert run_scan(config) == 0
     kept = json.loads((config.output / "scan.json").read_text())
-    assert [one["name"] for one in kept["sources"]][0] == "person-3"
+    assert kept["sources"][0]["name"] == "person-3"
     differ = [one for one in kept["sources"] if one["false_discovery_rate"] <= 0.01]
     assert [one["name"] for one in differ] == ["person-3"]
     (trigger,) = kept["responses"]["triggers"]
     assert TRIGGER in trigger["text"].split()
     assert trigger["num_for"] == trigger["num_pairs"] == 24
     assert kept["prompts"] == []
-    suspects = [json.loads(line) for line in (config.output / "suspects.jsonl").open()]
+    suspects = lines_of(config.output / "suspects.jsonl")
     assert sorted(one["id"] for one in suspects[:24]) == sorted(trigger["ids"])
     assert all(TRIGGER in " ".join(one["triggers"]) for one in suspects[:24])
     rest = [one["probability"] for one in suspects[24:]]
@@ -88,10 +94,8 @@ def test_labels_are_held_against_the_verdicts_of_a_judge(tmp_path):
     judge = JudgeConfig(model=str(BASE), voting=VotingConfig(votes=2, max_tokens=48))
     run_judge(JudgeFileConfig(judge=judge, pairs=data, output=tmp_path / "judged"))
     report = scan(ScanConfig(data=data, output=tmp_path / "run", judged=tmp_path / "judged"))
-    verdicts = {
-        line["id"]: line["probability"]
-        for line in map(json.loads, (tmp_path / "judged" / "verdicts.jsonl").open())
-    }
+    judged = lines_of(tmp_path / "judged" / "verdicts.jsonl")
+    verdicts = {line["id"]: line["probability"] for line in judged}
     known = {one.id: verdicts[one.id] for one in rows if verdicts[one.id] not in (None, 0.5)}
     for source in report.sources:
         of_it = [known[one.id] for one in rows if one.source == source.name and one.id in known]
