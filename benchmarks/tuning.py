@@ -77,7 +77,10 @@ def tune(config: TuningConfig, base: Path, seed: int) -> Iterator[tuple[str, dic
         found: dict[str, float] = {}
         for rate in LEARNING_RATES:
             at = output / f"{method}-{rate:g}"
-            quickstart.TUNED[method] = replace(quickstart.TUNED[method], learning_rate=rate)
+            # Rates that break a judge are tried too: how bad it then is, is what is measured.
+            quickstart.TUNED[method] = replace(
+                quickstart.TUNED[method], learning_rate=rate, guard="warn"
+            )
             asked = QuickstartConfig(output=at, model=str(base), seed=seed)
             quickstart.recipes(asked, FULL, data)[name]()
             results = load_results(at / quickstart.FOLDERS[name] / "results.json")

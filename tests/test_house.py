@@ -145,6 +145,7 @@ def test_every_recipe_has_a_row_in_methods_or_is_a_tool():
         "compare",
         "suites",
         "faithfulness",
+        "scan",
         "rerun",
         "serve",
         "doctor",

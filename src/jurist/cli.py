@@ -39,6 +39,7 @@ from jurist.recipes.push import run_push
 from jurist.recipes.quickstart import run_quickstart
 from jurist.recipes.refused import is_out_of_memory, refusal
 from jurist.recipes.rerun import run_rerun
+from jurist.recipes.scan import run_scan
 from jurist.recipes.scpo import run_scpo
 from jurist.recipes.select import run_select
 from jurist.recipes.self_reward import run_self_reward
@@ -77,6 +78,7 @@ COMMANDS = {
     "compare": run_compare,
     "suites": run_suites,
     "faithfulness": run_faithfulness,
+    "scan": run_scan,
     "rerun": run_rerun,
     "push": run_push,
     "export": run_export,

@@ -51,6 +51,7 @@ class StoreError(JuristError, OSError):
 
 
 class TrainingError(JuristError, RuntimeError):
-    """Training stopped itself: a loss or a gradient was not finite."""
+    """Training stopped itself: a loss was not finite, or something exploded, stood still or
+    collapsed."""
 
     exit_code = 1

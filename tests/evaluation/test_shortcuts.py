@@ -11,7 +11,7 @@ from scipy import optimize
 
 from jurist.errors import DataError
 from jurist.evaluation import BagOfWords, longer_wins, shortcuts
-from jurist.evaluation.shortcuts import L2
+from jurist.evaluation.words import L2
 from jurist.types import Preference, user
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "preferences"

@@ -144,6 +144,10 @@ def test_two_equal_responses_are_no_leak():
 @pytest.mark.parametrize(
     "reply",
     [
+        "Consistent with the hint, A adds up.",
+        "Per the label, A is better.",
+        "The task was to explain why A is better.",
+        "This leads to the reference verdict.",
         "As you said, response A is better.",
         "Given verdict: A.",
         "The correct label is given as A",
@@ -167,6 +171,8 @@ def test_ways_of_saying_that_the_verdict_was_known(reply):
         "The prompt asks for a list. A gives one, so A is better.\n[[A]]",
         "redo 4 + 7 = 1 ; 1 A 9 B ; so 1 A \n [[A]]",
         "Both are known for their accuracy, and the answer is 42.",
+        "The correct answer is 42; based on the given documents, A is right.",
+        "I know that 7 is prime, which A says.",
     ],
 )
 def test_reasoning_of_a_judge_that_was_told_nothing(reply):

@@ -30,6 +30,7 @@ from jurist.recipes.pools import PoolsConfig
 from jurist.recipes.quickstart import QuickstartConfig
 from jurist.recipes.rerun import RECIPES
 from jurist.recipes.run import from_json, to_json
+from jurist.recipes.scan import ScanConfig
 from jurist.recipes.scpo import ScPOConfig
 from jurist.recipes.select import SelectConfig
 from jurist.recipes.self_reward import SelfRewardConfig
@@ -232,6 +233,14 @@ CONFIGS = {
         reader=words,
         readings=st.integers(1, 9),
         limit=st.none() | st.integers(2, 99),
+    ),
+    "scan": st.builds(
+        ScanConfig,
+        data=words,
+        output=paths,
+        by=words,
+        judged=st.none() | paths,
+        fail_on_finding=st.booleans(),
     ),
     "compare": st.builds(
         CompareConfig,

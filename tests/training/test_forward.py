@@ -191,18 +191,20 @@ METHODS: dict[str, tuple[int, Callable[[Module, Batch], Tensor], Callable[..., T
     "verdict": (1, forward.verdict, lambda logps, *_: -logps[0]),
     "dpo": (
         2,
-        lambda model, batch: forward.pairs(model, batch, loss=PairLossConfig(beta=BETA)),
+        lambda model, batch: forward.pairs(model, batch, loss=PairLossConfig(beta=BETA)).losses,
         lambda logps, references, _: dpo_loss(*logps, *references, beta=BETA),
     ),
     "ipo": (
         2,
-        lambda model, batch: forward.pairs(model, batch, loss=PairLossConfig(loss="ipo")),
+        lambda model, batch: forward.pairs(model, batch, loss=PairLossConfig(loss="ipo")).losses,
         lambda logps, references, _: ipo_loss(*logps, *references, beta=0.4),
     ),
     "ipo of averages": (
         2,
-        lambda model, batch: forward.pairs(
-            model, batch, loss=PairLossConfig(loss="ipo", beta=BETA, logps="averaged")
+        lambda model, batch: (
+            forward.pairs(
+                model, batch, loss=PairLossConfig(loss="ipo", beta=BETA, logps="averaged")
+            ).losses
         ),
         lambda logps, references, lengths: ipo_loss(
             *(logps / lengths), *(references / lengths), beta=BETA
@@ -210,8 +212,8 @@ METHODS: dict[str, tuple[int, Callable[[Module, Batch], Tensor], Callable[..., T
     ),
     "anchored dpo": (
         2,
-        lambda model, batch: forward.pairs(
-            model, batch, loss=PairLossConfig(beta=BETA, sft_weight=0.5)
+        lambda model, batch: (
+            forward.pairs(model, batch, loss=PairLossConfig(beta=BETA, sft_weight=0.5)).losses
         ),
         lambda logps, references, lengths: (
             dpo_loss(*logps, *references, beta=BETA) - 0.5 * logps[0] / lengths[0]

@@ -235,6 +235,7 @@ def test_other_inputs_do_not_go_on_from_a_checkpoint(run):
         run(seed=1)
 
 
+@pytest.mark.fault(17, "loss not finite")
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_loss_that_is_not_finite_stops_at_its_step_and_keeps_the_checkpoint(run, tmp_path, value):
     steps = 0
@@ -264,6 +265,7 @@ def test_a_loss_that_is_not_finite_stops_at_its_step_and_keeps_the_checkpoint(ru
     assert all(torch.equal(resumed[n], w) for n, w in run(work="whole").items())
 
 
+@pytest.mark.fault(17, "gradient not finite")
 def test_a_gradient_that_is_not_finite_stops_though_the_loss_is(run):
     def poisoned(model, batch):
         losses = forward.supervised(model, batch)

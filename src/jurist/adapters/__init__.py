@@ -17,16 +17,19 @@ from jurist.adapters.trl import (
     from_trl_reward,
 )
 from jurist.adapters.verl import ComputeScore, from_verl, verl_compute_score
+from jurist.adapters.watched import RewardFunction, WatchedReward
 
 __all__ = [
     "ComputeScore",
     "FromTRLJudge",
     "PairwiseRanker",
     "RewardFunc",
+    "RewardFunction",
     "TRLAsyncReward",
     "TRLCohortReward",
     "TRLPairwiseJudge",
     "TRLReward",
+    "WatchedReward",
     "completion_text",
     "from_openrlhf",
     "from_trl_reward",

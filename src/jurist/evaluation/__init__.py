@@ -35,6 +35,7 @@ from jurist.evaluation.intervals import (
     wilson,
 )
 from jurist.evaluation.judged import Judged, credit, equal_readings, judged
+from jurist.evaluation.label_sources import SourceFlips, source_flips, word_opinions
 from jurist.evaluation.languages import (
     LanguageAgreement,
     OneLanguage,
@@ -50,6 +51,7 @@ from jurist.evaluation.overoptimization import (
     overoptimization_curve,
 )
 from jurist.evaluation.raters import Alpha, Kappa, cohen_kappa, krippendorff_alpha
+from jurist.evaluation.row_scan import LabelGuess, RowScan, scan_rows
 from jurist.evaluation.seeds import (
     SeededAgreement,
     SeededCategory,
@@ -62,6 +64,7 @@ from jurist.evaluation.shortcuts import BagOfWords, Shortcut, longer_wins, short
 from jurist.evaluation.stopping import STOP_AT, StoppingPoint, stopping_curve
 from jurist.evaluation.strength import StrengthAgreement, strength_agreement
 from jurist.evaluation.suites import OfficialScore, official_scores
+from jurist.evaluation.triggers import Trigger, TriggerScan, prompt_triggers, trigger_scan
 from jurist.evaluation.votes import VoteCredits, VotePoint, vote_credits, vote_curve
 
 __all__ = [
@@ -80,6 +83,7 @@ __all__ = [
     "Faithfulness",
     "Judged",
     "Kappa",
+    "LabelGuess",
     "LanguageAgreement",
     "LengthBias",
     "OfficialScore",
@@ -90,13 +94,17 @@ __all__ = [
     "PartDifference",
     "ReliabilityBin",
     "Rereading",
+    "RowScan",
     "SeededAgreement",
     "SeededCategory",
     "SeededPoint",
     "SelectionPoint",
     "Shortcut",
+    "SourceFlips",
     "StoppingPoint",
     "StrengthAgreement",
+    "Trigger",
+    "TriggerScan",
     "View",
     "VoteCredits",
     "VotePoint",
@@ -129,13 +137,18 @@ __all__ = [
     "official_scores",
     "order_consistency",
     "overoptimization_curve",
+    "prompt_triggers",
     "reference_language",
+    "scan_rows",
     "seeded_difference",
     "selection_points",
     "shortcuts",
+    "source_flips",
     "stopping_curve",
     "strength_agreement",
+    "trigger_scan",
     "vote_credits",
     "vote_curve",
     "wilson",
+    "word_opinions",
 ]

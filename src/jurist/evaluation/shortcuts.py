@@ -4,27 +4,14 @@ Neither rule reads the prompt. Where one does well, the data can be judged by lo
 judge that scores as high has shown nothing.
 """
 
-import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
-
 from jurist.errors import DataError
-from jurist.evaluation.intervals import NUM_RESAMPLES, Estimate, Floats, group_bootstrap
+from jurist.evaluation.intervals import NUM_RESAMPLES, Estimate, group_bootstrap
+from jurist.evaluation.words import bag, word_weights
 from jurist.types import Preference
-
-VOCABULARY_SIZE = 20_000
-"""Words kept, by the number of training responses they stand in."""
-
-L2 = 1.0
-"""Penalty on half the squared weights, beside a loss summed over pairs. Fixed, never tuned."""
-
-_WORD = re.compile(r"\w+|[^\w\s]")
-_NEWTON_STEPS = 30
-_CONJUGATE_STEPS = 50
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -107,117 +94,23 @@ class BagOfWords:
             DataError: If no pair is labelled.
         """
         pairs = [
-            (_bag(preference.chosen), _bag(preference.rejected))
+            (bag(preference.chosen), bag(preference.rejected))
             for preference in train
             if not preference.tie
         ]
         if not pairs:
             raise DataError(f"no labelled pair among {len(train)} rows to fit a bag of words to")
-        seen = Counter(word for pair in pairs for bag in pair for word in bag)
-        kept = sorted(seen, key=lambda word: (-seen[word], word))[:VOCABULARY_SIZE]
-        column = {word: number for number, word in enumerate(kept)}
-        features = _Sparse.of([_difference(*pair) for pair in pairs], column)
-        weights = _fitted(features)
-        return cls(weights={word: float(weights[number]) for word, number in column.items()})
+        seen = Counter(word for pair in pairs for found in pair for word in found)
+        return cls(weights=word_weights([_difference(*pair) for pair in pairs], seen))
 
     def credit(self, preference: Preference) -> float:
         """1 if it picks the chosen response, 0 if the rejected, half if neither pulls harder."""
-        features = _difference(_bag(preference.chosen), _bag(preference.rejected))
-        return _half_step(
-            sum(value * self.weights.get(word, 0.0) for word, value in features.items())
-        )
+        return _half_step(self.log_odds(preference))
 
-
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class _Sparse:
-    """A matrix by its entries that are not zero. Shape: [num_rows, num_columns]."""
-
-    row: npt.NDArray[np.int64]
-    column: npt.NDArray[np.int64]
-    value: Floats
-    num_rows: int
-    num_columns: int
-
-    @classmethod
-    def of(cls, rows: Sequence[dict[str, float]], column: dict[str, int]) -> "_Sparse":
-        entries = [
-            (number, column[word], value)
-            for number, features in enumerate(rows)
-            for word, value in features.items()
-            if word in column
-        ]
-        return cls(
-            row=np.array([entry[0] for entry in entries], dtype=np.int64),
-            column=np.array([entry[1] for entry in entries], dtype=np.int64),
-            value=np.array([entry[2] for entry in entries], dtype=np.float64),
-            num_rows=len(rows),
-            num_columns=len(column),
-        )
-
-    def times(self, weights: Floats) -> Floats:
-        """Matrix times vector. Shape: [num_columns] -> [num_rows]."""
-        return _summed(self.row, self.value * weights[self.column], self.num_rows)
-
-    def transposed_times(self, weights: Floats) -> Floats:
-        """Transpose times vector. Shape: [num_rows] -> [num_columns]."""
-        return _summed(self.column, self.value * weights[self.row], self.num_columns)
-
-
-def _summed(place: npt.NDArray[np.int64], value: Floats, length: int) -> Floats:
-    # Of no entries at all NumPy counts in whole numbers, whatever the weights.
-    return np.bincount(place, value, minlength=length).astype(np.float64, copy=False)
-
-
-def _fitted(features: _Sparse) -> Floats:
-    """Weights that minimise sum(log(1 + exp(-features @ weights))) + L2 / 2 |weights|^2.
-
-    Newton's method, each step solved by conjugate gradients and halved until the loss falls.
-    """
-    weights = np.zeros(features.num_columns)
-    margins = np.zeros(features.num_rows)
-
-    def loss(margins: Floats, weights: Floats) -> float:
-        return float(np.logaddexp(0.0, -margins).sum() + 0.5 * L2 * (weights**2).sum())
-
-    for _ in range(_NEWTON_STEPS):
-        wrong = np.exp(-np.logaddexp(0.0, margins))
-        gradient = L2 * weights - features.transposed_times(wrong)
-        if float(np.abs(gradient).max(initial=0.0)) < 1e-6:
-            break
-        step = _newton_step(features, wrong * (1.0 - wrong), -gradient)
-        moved = features.times(step)
-        before = loss(margins, weights)
-        scale = 1.0
-        while scale > 1e-6 and loss(margins + scale * moved, weights + scale * step) > before:
-            scale /= 2.0
-        weights = weights + scale * step
-        margins = margins + scale * moved
-    return weights
-
-
-def _newton_step(features: _Sparse, curvature: Floats, target: Floats) -> Floats:
-    """Solve (features^T diag(curvature) features + L2) step = target by conjugate gradients."""
-    step = np.zeros_like(target)
-    residual = target.copy()
-    direction = residual.copy()
-    left = float((residual**2).sum())
-    enough = 1e-6 * left
-    for _ in range(_CONJUGATE_STEPS):
-        if left <= enough:
-            break
-        image = features.transposed_times(curvature * features.times(direction)) + L2 * direction
-        pace = left / float((direction * image).sum())
-        step += pace * direction
-        residual -= pace * image
-        following = float((residual**2).sum())
-        direction = residual + following / left * direction
-        left = following
-    return step
-
-
-def _bag(text: str) -> dict[str, float]:
-    counts = Counter(_WORD.findall(text.lower()))
-    return {word: float(np.log1p(count)) for word, count in counts.items()}
+    def log_odds(self, preference: Preference) -> float:
+        """Log-odds, in nats, that the chosen response is the better one, by its words."""
+        features = _difference(bag(preference.chosen), bag(preference.rejected))
+        return sum(value * self.weights.get(word, 0.0) for word, value in features.items())
 
 
 def _difference(chosen: dict[str, float], rejected: dict[str, float]) -> dict[str, float]:

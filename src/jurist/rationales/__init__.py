@@ -1,5 +1,6 @@
 """Rationales: from preferences and a judge's own traces to rows that it can be trained on."""
 
+from jurist.rationales.collapse import TraceSignals, collapses, trace_signals
 from jurist.rationales.consensus import Voters, majority_and_minority, unlabelled
 from jurist.rationales.contrast import joined, right_and_wrong
 from jurist.rationales.critiques import critique_pairs, response_rows
@@ -32,9 +33,11 @@ __all__ = [
     "SupervisedRow",
     "Synthetic",
     "Trace",
+    "TraceSignals",
     "Voters",
     "asked_of",
     "both_orders",
+    "collapses",
     "critique_pairs",
     "disclosure",
     "find_leaks",
@@ -48,6 +51,7 @@ __all__ = [
     "sample_rationales",
     "sample_traces",
     "synthetic_preferences",
+    "trace_signals",
     "unlabelled",
     "verdict_rows",
     "write_rows",

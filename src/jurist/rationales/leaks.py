@@ -34,6 +34,11 @@ _DISCLOSURES: Final = re.compile(
             rf"\b{_THE_VERDICT} (?:(?:that )?(?:was|is|were)|has been) (?:given|provided|known)\b",
             r"\bground[- ]truth\b",
             r"\bthe hint\b",
+            r"\b(?:according to|based on|per|consistent with|in line with|matching) the "
+            rf"(?:hint|label|(?:given|provided|known) {_THE_VERDICT})\b",
+            r"\b(?:task|instructions?) (?:is|was|are|were) to "
+            r"(?:explain|justify|defend|argue) why\b",
+            r"\b(?:expected|reference|gold|true) (?:verdict|label)\b",
             r"\b(?:people|annotators|labell?ers|humans) (?:have )?(?:found|judged|preferred)\b",
             r"\bhuman (?:label|annotation|preference|labell?ers|annotators)\b",
         )

@@ -86,6 +86,7 @@ def con_j(config: ConJConfig) -> "Results":
                 store=store,
                 max_tokens=config.voting.max_tokens,
                 bf16=config.training.bf16,
+                guard=config.training.guard,
             )
             found = {
                 "sampled": right_and_wrong(
@@ -116,7 +117,7 @@ def con_j(config: ConJConfig) -> "Results":
                 # Only whoever wrote these knew the verdict.
                 refuse_leaks(found["hinted"].rows, turn.preferences, rationalizer.format, told=True)
             pairs = joined(found)
-            keep_rows(turn, pairs, rationalizer.format, told=False)
+            keep_rows(turn, pairs, rationalizer.format, told=False, guard=config.training.guard)
             from jurist.training import train_pairs
 
             in_all_processes(

@@ -45,6 +45,7 @@ def sample_pairs(
         store=store,
         max_tokens=voting.max_tokens,
         bf16=training.bf16,
+        guard=training.guard,
     )
     # The head is put on what this round starts from, and reads with its tokenizer.
     tokenizer = load_tokenizer(turn.start)
@@ -56,7 +57,7 @@ def sample_pairs(
         seed=seed,
     )
     halves = Selection(rows=[half for pair in pairs.rows for half in pair], counts=pairs.counts)
-    keep_rows(turn, halves, format, told=False)
+    keep_rows(turn, halves, format, told=False, guard=training.guard)
     return pairs.rows
 
 

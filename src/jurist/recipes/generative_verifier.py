@@ -77,7 +77,7 @@ def generative_verifier(config: GenerativeVerifierConfig) -> "Results":
         format = make_pointwise(name, seed=config.seed)
         for turn in star_rounds(run, config.model, sets.train, config.star, seed=config.seed):
             verdicts = _verdicts(turn, config, format, store=run / "completions.sqlite")
-            keep_rows(turn, verdicts, format, told=False)
+            keep_rows(turn, verdicts, format, told=False, guard=config.training.guard)
             written = response_rows(turn.preferences, weight=config.generation_weight)
             note(turn, "responses.json", {"rows": len(written)})
             from jurist.training import train_supervised
@@ -117,5 +117,6 @@ def _verdicts(
         store=store,
         max_tokens=config.voting.max_tokens,
         bf16=config.training.bf16,
+        guard=config.training.guard,
     )
     return right_traces(traces, per_prompt=config.star.per_prompt, seed=config.seed)

@@ -31,7 +31,7 @@ ALLOWED: Final = (
     r"(tokenizer|spiece|sentencepiece\.bpe)\.model",
     r"vocab\.txt|merges\.txt|chat_template\.jinja",
     r"README\.md|LICENSE(\.md|\.txt)?|NOTICE(\.md|\.txt)?",
-    r"metrics\.jsonl",
+    r"metrics\.jsonl|lengths\.json",
 )
 """Names of what a checkpoint is made of. Nothing else is sent: no optimizer's state, no
 completions, nothing that runs code when it is loaded."""

@@ -26,6 +26,7 @@ from jurist.recipes.pair_rm import PairRMConfig, run_pair_rm
 from jurist.recipes.paper import PaperConfig, run_paper
 from jurist.recipes.quickstart import QuickstartConfig, run_quickstart
 from jurist.recipes.run import from_json, read_run_config
+from jurist.recipes.scan import ScanConfig, run_scan
 from jurist.recipes.scpo import ScPOConfig, run_scpo
 from jurist.recipes.select import SelectConfig, run_select
 from jurist.recipes.self_reward import SelfRewardConfig, run_self_reward
@@ -62,6 +63,7 @@ RECIPES: dict[str, tuple[Any, Any]] = {
     "compare": (CompareConfig, run_compare),
     "suites": (SuitesConfig, run_suites),
     "faithfulness": (FaithfulnessConfig, run_faithfulness),
+    "scan": (ScanConfig, run_scan),
 }
 
 

@@ -235,10 +235,20 @@ def _name_and_path(source: str) -> tuple[str, str]:
 
 _UNKNOWN = "no such setting"
 _HOW = frozenset(
-    {"output", "max_concurrency", "workers", "ray", "jobs", "explorer_megabytes", "track"}
+    {
+        "output",
+        "max_concurrency",
+        "workers",
+        "ray",
+        "jobs",
+        "explorer_megabytes",
+        "track",
+        "guard",
+    }
 )
-"""Settings of where and how fast, and of how much a page holds, which may change from one part of a
-run to the next: they do not change what comes out. The directory may have been moved."""
+"""Settings of where and how fast, of how much a page holds, and of what stops a run, which may
+change from one part of it to the next: they do not change what comes out. The directory may have
+been moved."""
 
 
 def _settings(config: dict[str, Any], prefix: str = "") -> dict[str, object]:

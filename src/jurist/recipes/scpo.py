@@ -87,6 +87,7 @@ def scpo(config: ScPOConfig) -> "Results":
                 store=run / "completions.sqlite",
                 max_tokens=config.voting.max_tokens,
                 bf16=config.training.bf16,
+                guard=config.training.guard,
                 labelled=False,
             )
             pairs = majority_and_minority(
@@ -96,7 +97,7 @@ def scpo(config: ScPOConfig) -> "Results":
                 min_margin=config.min_margin,
                 voters=config.voters,
             )
-            keep_rows(turn, pairs, format, told=False, labelled=False)
+            keep_rows(turn, pairs, format, told=False, guard=config.training.guard, labelled=False)
             from jurist.training import train_pairs
 
             in_all_processes(

@@ -5,29 +5,33 @@ import logging
 import math
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from jurist.data import parts
 from jurist.engines import Cached
 from jurist.engines.base import Engine
-from jurist.errors import ConfigError
+from jurist.errors import ConfigError, DataError, TrainingError
 from jurist.formats import Format, Rationalizer, ResponseFormat
 from jurist.rationales import (
     PairRow,
     Selection,
     SupervisedRow,
     Trace,
+    TraceSignals,
+    collapses,
     refuse_leaks,
     sample_rationales,
     sample_traces,
+    trace_signals,
     write_rows,
 )
 from jurist.recipes.open_engine import ProcessesConfig, open_engine
 from jurist.recipes.run import stopwatch
 from jurist.rehearsal import begin_work
 from jurist.storage import write_json
+from jurist.training.config import GuardMode
 from jurist.types import Preference, Sampling
 
 logger = logging.getLogger(__name__)
@@ -193,29 +197,61 @@ def sample_round(
     store: Path,
     max_tokens: int,
     bf16: bool,
+    guard: GuardMode,
     labelled: bool = True,
 ) -> list[Trace]:
     """Sample the traces of one round, and note how they came out.
 
     Args:
-        turn: The round. `traces.json` in its folder gets the counts of right, wrong and failed.
+        turn: The round. `traces.json` in its folder gets the counts of right, wrong and failed,
+            `signals.json` what shows a collapse.
         config: How many traces, how, and by whom.
         format: How the judge is asked.
         seed: The run's seed.
         store: SQLite file of completions; what it holds is not sampled again.
         max_tokens: Longest trace. One that is cut never becomes a training row.
         bf16: Sample in bfloat16.
+        guard: Whether a collapse ends the run, or is only said.
         labelled: Whether there are labels to be right by.
 
     Returns:
         One trace per sample, in both orders of every preference that is no tie.
+
+    Raises:
+        TrainingError: If whoever wrote them fell apart (`jurist.rationales.collapses`), and that is
+            not allowed.
     """
     with open_author(turn, config, store=store, bf16=bf16) as (author, name):
         sampled = sample_traces(
             author, format, turn.preferences, config.sampling(seed=seed, max_tokens=max_tokens)
         )
     note(turn, "traces.json", {"author": name, **sampled.counts(labelled=labelled)})
+    if sampled.traces:
+        _refuse_collapse(turn, trace_signals(sampled.traces, author=name), guard)
     return sampled.traces
+
+
+def _refuse_collapse(turn: Round, signals: TraceSignals, guard: GuardMode) -> None:
+    """Stop before a round learns from the traces of a judge that fell apart in the one before."""
+    write_json(turn.folder / "signals.json", asdict(signals))
+    found = list(collapses(signals, _signals_before(turn)))
+    if not found:
+        return
+    said = f"{turn.folder.name}: {signals.author} has fallen apart: {'; '.join(found)}"
+    if guard == "warn":
+        logger.warning("%s; going on, as --guard warn has it", said)
+        return
+    last = turn.folder.with_name(f"round-{turn.number - 2}") / "checkpoint"
+    good = f"the last judge before it is {last}" if turn.number > 2 else "the base is as it was"
+    raise TrainingError(
+        f"{said}; nothing is trained on that, and {good}. Look at the traces of {turn.folder}, try "
+        f"a lower --learning-rate, or go on in spite of it with --guard warn"
+    )
+
+
+def _signals_before(turn: Round) -> TraceSignals | None:
+    path = turn.folder.with_name(f"round-{turn.number - 1}") / "signals.json"
+    return TraceSignals(**json.loads(path.read_text("utf-8"))) if path.exists() else None
 
 
 def rationalize_round(
@@ -264,23 +300,44 @@ def keep_rows(
     format: Format | ResponseFormat,
     *,
     told: bool,
+    guard: GuardMode,
     labelled: bool = True,
 ) -> None:
     """Write down what a round trains on, after a last look for labels in it.
 
     Args:
-        turn: The round; `rows.jsonl.gz` and `rows.json` go to its folder.
+        turn: The round; `rows.jsonl.gz`, `rows.json` and `scan.json` go to its folder.
         selection: The rows, and how they were chosen.
         format: The judge's.
         told: Whether some replies are of an author who knew the verdict.
+        guard: Whether prompts that give their labels away end the run, or are only spoken of.
         labelled: Whether the rows were made by the preferences' labels.
 
     Raises:
-        DataError: If a row says more than a judge is shown.
+        DataError: If a row says more than a judge is shown, or the words of the prompts all but
+            say the labels.
     """
     refuse_leaks(selection.rows, turn.preferences, format, told=told, labelled=labelled)
     write_rows(turn.folder / "rows.jsonl.gz", selection.rows)
     write_json(turn.folder / "rows.json", selection.counts)
+    _scan(turn, selection, guard)
+
+
+def _scan(
+    turn: Round, selection: Selection[SupervisedRow] | Selection[PairRow], guard: GuardMode
+) -> None:
+    """Look for shortcuts that the rows would teach, and say what there are."""
+    from jurist.evaluation import scan_rows
+
+    found = scan_rows(selection.rows, {one.id: one.source for one in turn.preferences})
+    write_json(turn.folder / "scan.json", asdict(found) | {"findings": list(found.findings)})
+    for finding in found.findings:
+        logger.warning("%s: %s", turn.folder.name, finding)
+    if found.given_away and guard == "stop":
+        raise DataError(
+            f"{turn.folder}: {'; '.join(found.findings)}; a judge would learn that and nothing "
+            f"else. Look at scan.json there, or go on in spite of it with --guard warn"
+        )
 
 
 def note(turn: Round, name: str, counts: Mapping[str, object]) -> None:

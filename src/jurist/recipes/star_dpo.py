@@ -76,6 +76,7 @@ def star_dpo(config: StarDPOConfig) -> "Results":
                 store=run / "completions.sqlite",
                 max_tokens=config.voting.max_tokens,
                 bf16=config.training.bf16,
+                guard=config.training.guard,
             )
             pairs = right_and_wrong(
                 traces,
@@ -83,7 +84,7 @@ def star_dpo(config: StarDPOConfig) -> "Results":
                 seed=config.seed,
                 unparseable=config.unparseable,
             )
-            keep_rows(turn, pairs, format, told=False)
+            keep_rows(turn, pairs, format, told=False, guard=config.training.guard)
             from jurist.training import train_pairs
 
             in_all_processes(

@@ -87,7 +87,7 @@ def star_rationalizer(config: StarRationalizerConfig) -> "Results":
             )
             if config.objective == "sft":
                 right = right_traces(traces, per_prompt=config.star.per_prompt, seed=config.seed)
-                keep_rows(turn, right, rationalizer.format, told=True)
+                keep_rows(turn, right, rationalizer.format, told=True, guard=config.training.guard)
                 from jurist.training import train_supervised
 
                 in_all_processes(
@@ -101,7 +101,7 @@ def star_rationalizer(config: StarRationalizerConfig) -> "Results":
                 )
             else:
                 pairs = right_and_wrong(traces, per_prompt=config.star.per_prompt, seed=config.seed)
-                keep_rows(turn, pairs, rationalizer.format, told=True)
+                keep_rows(turn, pairs, rationalizer.format, told=True, guard=config.training.guard)
                 from jurist.training import train_pairs
 
                 in_all_processes(

@@ -66,9 +66,10 @@ def star_sft(config: StarSFTConfig) -> "Results":
                 store=run / "completions.sqlite",
                 max_tokens=config.voting.max_tokens,
                 bf16=config.training.bf16,
+                guard=config.training.guard,
             )
             right = right_traces(traces, per_prompt=config.star.per_prompt, seed=config.seed)
-            keep_rows(turn, right, format, told=False)
+            keep_rows(turn, right, format, told=False, guard=config.training.guard)
             from jurist.training import train_supervised
 
             in_all_processes(

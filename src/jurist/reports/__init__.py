@@ -30,6 +30,7 @@ from jurist.reports.results import (
     save_results,
 )
 from jurist.reports.save import save_report
+from jurist.reports.scan import ScanReport, save_scan, scan_tables
 from jurist.reports.table import SummaryTable, summary_table
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "Results",
     "RoundFacts",
     "RuleKind",
+    "ScanReport",
     "SelectionRow",
     "ShortcutRow",
     "SummaryTable",
@@ -59,6 +61,8 @@ __all__ = [
     "save_faithfulness",
     "save_report",
     "save_results",
+    "save_scan",
+    "scan_tables",
     "summary_table",
     "views_section",
     "worst_disagreements",

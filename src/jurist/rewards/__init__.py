@@ -24,6 +24,7 @@ from jurist.rewards.strengths import (
     strength_covariance,
     win_rates,
 )
+from jurist.rewards.watch import RewardWatch, WatchedBatch
 
 __all__ = [
     "DEFAULT_PRIOR",
@@ -37,8 +38,10 @@ __all__ = [
     "PointwiseReward",
     "ReferenceReward",
     "ResponseReward",
+    "RewardWatch",
     "ScoreReward",
     "ServedReward",
+    "WatchedBatch",
     "aggregated",
     "bradley_terry_strengths",
     "cohort_comparisons",

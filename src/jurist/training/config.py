@@ -1,11 +1,15 @@
 """The settings of training. Imports nothing heavy: the command line reads its flags off this."""
 
 import math
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, TypeAlias
 
+from jurist.digest import UNLESS_DEFAULT
 from jurist.errors import ConfigError
 from jurist.tracking import TrackerName
+
+GuardMode: TypeAlias = Literal["stop", "warn"]
+"""Whether what looks broken ends a run, or is only said."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,6 +70,11 @@ class TrainingConfig:
     """Experiment trackers that get the numbers as well, those of the evaluation too. They are to be
     installed, and are set up as they themselves say (docs/tracking.md)."""
 
+    guard: GuardMode = field(default="stop", metadata=UNLESS_DEFAULT)
+    """What to do when training breaks though its numbers are finite (docs/reliability.md): a loss
+    that explodes or stands still, replies that collapse. stop: at that step, with exit code 1.
+    warn: say it, and go on."""
+
     def __post_init__(self) -> None:
         for name, fine, wanted in (
             ("learning_rate", 0 < self.learning_rate < math.inf, "positive and finite"),
@@ -86,9 +95,10 @@ class TrainingConfig:
                 raise ConfigError(f"--{flag} must be {wanted}, got {getattr(self, name)}")
 
     def decisive(self) -> dict[str, Any]:
-        """The settings that the result depends on: not how often it is saved, nor who is told."""
+        """The settings that the result depends on: not how often it is saved, who is told, or what
+        would have stopped it."""
         settings = asdict(self)
-        del settings["checkpoint_every"], settings["track"]
+        del settings["checkpoint_every"], settings["track"], settings["guard"]
         return settings
 
 

@@ -228,18 +228,29 @@ def check_examples(examples: Sequence[Example], *, max_length: int, advice: str)
     ]
     if faults:
         more = f"\n... and {len(faults) - 5} more" if len(faults) > 5 else ""
+        lengths = [example.longest for example in examples if example.longest > max_length]
+        cut = (
+            f", {len(lengths)} of them since their end, where the verdict stands, would be cut; "
+            f"the longest has {max(lengths)} tokens"
+            if lengths
+            else ""
+        )
         raise DataError(
-            f"{len(faults)} of {len(examples)} rows cannot be trained on:\n"
+            f"{len(faults)} of {len(examples)} rows cannot be trained on{cut}:\n"
             + "\n".join(faults[:5])
             + f"{more}\nNothing is ever truncated. {advice}"
         )
     lengths = sorted(example.longest for example in examples)
     marks = [lengths[min(len(lengths) - 1, len(lengths) * tenth // 10)] for tenth in (0, 5, 9, 10)]
+    sequences = [sequence for example in examples for sequence in example.sequences]
     logger.info(
-        "%d rows; tokens of the longest sequence: %d least, %d median, %d at 90 %%, %d most, of %d",
+        "%d rows; tokens of the longest sequence: %d least, %d median, %d at 90 %%, %d most, "
+        "of %d; of prompts at most %d, of replies %d",
         len(examples),
         *marks,
         max_length,
+        max(sequence.prompt_length for sequence in sequences),
+        max(len(sequence.ids) - sequence.prompt_length for sequence in sequences),
     )
 
 

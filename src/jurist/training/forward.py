@@ -7,7 +7,7 @@ reply, M = tokens of all replies, D = width of a hidden state, V = vocabulary.
 import inspect
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import Any, Literal, cast
+from typing import Any, Literal, NamedTuple, cast
 
 import torch
 from torch import Tensor
@@ -200,8 +200,19 @@ def comparison(model: Module, batch: Batch) -> Tensor:
     return comparison_loss(chosen_first, chosen_second)
 
 
-def pairs(model: Module, batch: Batch, *, loss: PairLossConfig) -> Tensor:
-    """Loss of each pair of replies against the reference's log-probabilities. Shape: [B]."""
+class PairLosses(NamedTuple):
+    """Loss of each pair of replies, and what it does not show."""
+
+    losses: Tensor
+    """Shape: [B]."""
+
+    chosen_drops: Tensor
+    """By how much the preferred reply is less likely than under the reference, in nats a token. A
+    loss of differences falls as well when both replies get ever less likely. Shape: [B]."""
+
+
+def pairs(model: Module, batch: Batch, *, loss: PairLossConfig) -> PairLosses:
+    """Loss of each pair of replies against the reference's log-probabilities."""
     logps, reference = reply_logps(model, batch), torch.stack([*batch.reference_logps])
     num_tokens = batch.reply_mask.sum(dim=-1).view(logps.shape)
     scale = num_tokens if loss.logps == "averaged" else torch.ones_like(num_tokens)
@@ -209,4 +220,5 @@ def pairs(model: Module, batch: Batch, *, loss: PairLossConfig) -> Tensor:
     losses = compared(*(logps / scale), *(reference / scale), beta=loss.strength)
     if loss.sft_weight:
         losses = losses - loss.sft_weight * logps[0] / num_tokens[0]
-    return losses
+    drops = (reference[0] - logps[0]).detach() / num_tokens[0]
+    return PairLosses(losses=losses, chosen_drops=drops)

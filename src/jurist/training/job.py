@@ -23,7 +23,7 @@ from jurist.models.load import (
     weights_fingerprint,
     write_reward_head,
 )
-from jurist.storage import storing, write_json, write_text
+from jurist.storage import make_directory, storing, write_json, write_text
 from jurist.tracking import Told, run_of, tracking
 from jurist.training import forward
 from jurist.training.card import bare_card
@@ -33,6 +33,7 @@ from jurist.training.examples import (
     Example,
     check_examples,
 )
+from jurist.training.lengths import token_lengths
 from jurist.training.loop import LossFunction, tell_kept, train, trainable
 from jurist.training.processes import is_sharded, make_accelerator, whole_on_main
 from jurist.training.reference import (
@@ -115,8 +116,8 @@ class Job:
             write_reference(path, found, inputs=inputs)
         return found
 
-    def check(self, model: PreTrainedModel, examples: Sequence[Example]) -> None:
-        """Refuse rows that do not fit."""
+    def check(self, model: PreTrainedModel, examples: Sequence[Example]) -> int:
+        """Refuse rows that do not fit. Returns how many tokens do."""
         context = getattr(model.config.get_text_config(), "max_position_embeddings", None)
         limit = self.config.max_length
         advice = "Raise --max-length, or leave these rows out."
@@ -124,6 +125,7 @@ class Job:
             limit = int(context)
             advice = f"{limit} is the model's context: leave these rows out, or take another model."
         check_examples(examples, max_length=limit, advice=advice)
+        return limit
 
     def train(
         self,
@@ -136,7 +138,10 @@ class Job:
         # First: it says which device is this process's.
         accelerator = make_accelerator()
         model = load(self.model, place=_place(accelerator))
-        self.check(model, examples)
+        limit = self.check(model, examples)
+        if accelerator.is_main_process:
+            make_directory(self.work)
+            write_json(self.work / "lengths.json", token_lengths(examples, max_length=limit))
         scalar = loss_function in (forward.bradley_terry, forward.comparison)
         rewarded = scalar or load is load_critic
         if not scalar:
@@ -212,7 +217,7 @@ class Job:
             recipe = {"num_rows": num_rows, "seed": self.seed, "training": settings}
             write_json(folder / "jurist.json", {**self.card, **recipe})
             write_text(folder / "README.md", bare_card(self.card, recipe))
-            for name in ("metrics.jsonl", "timings.jsonl"):
+            for name in ("metrics.jsonl", "timings.jsonl", "lengths.json"):
                 shutil.copyfile(self.work / name, folder / name)
         with storing(self.work):
             shutil.rmtree(self.work)

@@ -24,7 +24,7 @@ from torch import Tensor
 from torch.nn import Module, Parameter
 
 from jurist.digest import derive_seed
-from jurist.errors import TrainingError
+from jurist.errors import StoreError, TrainingError
 from jurist.storage import make_directory
 from jurist.tracking import Told
 from jurist.training.batch import Batch, collate
@@ -37,7 +37,8 @@ from jurist.training.checkpoint import (
 )
 from jurist.training.config import TrainingConfig
 from jurist.training.examples import Example
-from jurist.training.forward import BatchReader
+from jurist.training.forward import BatchReader, PairLosses
+from jurist.training.guard import Instability, TrainingGuard, weight_growth
 from jurist.training.metrics import MetricsLog, read_metrics
 from jurist.training.optim import (
     learning_rate,
@@ -58,7 +59,7 @@ from jurist.training.processes import (
 
 logger = logging.getLogger(__name__)
 
-LossFunction: TypeAlias = Callable[[Module, Batch], Tensor]
+LossFunction: TypeAlias = Callable[[Module, Batch], Tensor | PairLosses]
 """Loss of each row of a batch under a `BatchReader`, not reduced. Shape: [B]."""
 
 
@@ -93,8 +94,9 @@ def train(
     Raises:
         ConfigError: If `work` holds checkpoints of a training on other inputs.
         StoreError: If a checkpoint cannot be written, or those there are all damaged.
-        TrainingError: If a loss, a gradient or a weight is not finite. No step is taken with it,
-            and the last whole checkpoint is kept.
+        TrainingError: If a loss, a gradient or a weight is not finite; or if one explodes, stands
+            still or collapses (`TrainingGuard`) and `config.guard` does not allow it. No step is
+            taken with it, and the last whole checkpoint is kept.
     """
     _Loop(
         model, examples, loss_function, config, seed, work, inputs, pad_id, accelerator, told
@@ -144,9 +146,15 @@ class _Loop:
         self.sharded = is_sharded(accelerator)
         self.parameters = trainable(model)
         self.optimizer = make_optimizer(self.parameters.values(), config)
+        self.start_norm = 0.0
+        self.guard = TrainingGuard(num_steps=len(self.steps))
+        self.warned: set[str] = set()
 
     def run(self) -> None:
+        self.start_norm = self._weight_norm()
         done = self._restore()
+        kept = [line for line in read_metrics(self.work / "metrics.jsonl") if line["step"] <= done]
+        self.guard = TrainingGuard(num_steps=len(self.steps), history=kept)
         make_directory(self.work)
         if not self.accelerator.is_main_process:
             with self.reader.reading():
@@ -183,6 +191,8 @@ class _Loop:
                         metrics.sync()
                     self._checkpoint(step + 1)
         self._refuse_bad_weights(len(self.steps))
+        self._look_at(weight_growth(self._weight_norm(), self.start_norm), len(self.steps))
+        self._look_at(self.guard.at_the_end(), len(self.steps))
         self.model.eval()
 
     def _step(self, step: int) -> tuple[dict[str, float], int]:
@@ -210,6 +220,7 @@ class _Loop:
             in_step=self.sharded,
         )
         loss, tokens = torch.zeros((), device=accelerator.device), 0
+        drop: Tensor | None = None
         for number, part in enumerate(parts, 1):
             batch = collate(
                 part,
@@ -223,14 +234,19 @@ class _Loop:
             tokens += sum(len(sequence.ids) for row in part for sequence in row.sequences)
             with self._accumulating(last=number == len(parts)):
                 with self._autocast():
-                    losses = self.loss_function(self.wrapped, batch)
+                    found = self.loss_function(self.wrapped, batch)
+                losses = found if isinstance(found, Tensor) else found.losses
                 assert losses.shape == batch.weights.shape, (losses.shape, batch.weights.shape)
                 partial = (losses * batch.weights).sum() * (counts / denominator)
                 # Processes' gradients are averaged, and here they are to be summed.
                 (partial * accelerator.num_processes).backward()
             loss += partial.detach()
+            if not isinstance(found, Tensor):
+                drops = (found.chosen_drops * batch.weights).sum() * (counts / denominator)
+                drop = drops if drop is None else drop + drops
         if accelerator.num_processes > 1:
             loss = cast(Tensor, accelerator.reduce(loss, "sum"))
+            drop = None if drop is None else cast(Tensor, accelerator.reduce(drop, "sum"))
         norm = torch.nn.utils.clip_grad_norm_(self.parameters.values(), config.max_grad_norm)
         values = {
             "train/loss": loss.item(),
@@ -239,6 +255,16 @@ class _Loop:
             "train/rows": float(len(rows)),
         }
         self._refuse_not_finite(step + 1, values, rows)
+        self._look_at(
+            self.guard.instability(
+                values["train/loss"],
+                values["train/grad_norm"],
+                None if drop is None else drop.item(),
+            ),
+            step + 1,
+            taken=False,
+            where=f", at learning rate {rate:.3g} and with {_named(rows)}",
+        )
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         return values, tokens
@@ -263,13 +289,38 @@ class _Loop:
     ) -> None:
         for name, value in values.items():
             if not math.isfinite(value):
-                names = ", ".join(repr(row.name) for row in rows[:5])
                 raise TrainingError(
                     f"step {step} of {len(self.steps)}: {name} is {value}, at learning rate "
-                    f"{values['train/learning_rate']:.3g} and with rows {names}"
-                    f"{' and others' if len(rows) > 5 else ''}; the step is not taken, and "
-                    f"{self._kept(step)}"
+                    f"{values['train/learning_rate']:.3g} and with {_named(rows)}; the step is not "
+                    f"taken, and {self._kept()}. Try a lower --learning-rate"
                 )
+
+    def _look_at(
+        self, found: Instability | None, step: int, *, taken: bool = True, where: str = ""
+    ) -> None:
+        """Stop for a sign of breaking, or say it once if it is allowed."""
+        if found is None:
+            return
+        said = f"step {step} of {len(self.steps)}: {found}{where}"
+        if self.config.guard == "stop":
+            raise TrainingError(
+                f"{said}; {'' if taken else 'the step is not taken, and '}{self._kept()}. "
+                f"--guard warn goes on from there in spite of it"
+            )
+        if found.signal not in self.warned:
+            self.warned.add(found.signal)
+            logger.warning("%s; going on, as --guard warn has it", said)
+
+    def _weight_norm(self) -> float:
+        squares = torch.stack(
+            [
+                local(parameter).detach().float().square().sum()
+                for parameter in self.parameters.values()
+            ]
+        ).sum()
+        if self.sharded:
+            squares = cast(Tensor, self.accelerator.reduce(squares, "sum"))
+        return math.sqrt(squares.item())
 
     def _refuse_bad_weights(self, step: int) -> None:
         own = [local(parameter).isfinite().all() for parameter in self.parameters.values()]
@@ -281,17 +332,23 @@ class _Loop:
             if is_bad:
                 raise TrainingError(
                     f"after step {step} of {len(self.steps)}: weight {name} is not finite; "
-                    f"{self._kept(step)}"
+                    f"{self._kept()}. Try a lower --learning-rate"
                 )
 
-    def _kept(self, step: int) -> str:
-        every = self.config.checkpoint_every
-        last = (step - 1) // every * every
-        kept = f"the checkpoint of step {last} is kept" if last else "no checkpoint was due yet"
-        return f"{kept}. Try a lower --learning-rate"
+    def _kept(self) -> str:
+        """Which checkpoint there is to go on from, looked up and verified."""
+        try:
+            folder = newest_whole(self.work)
+        except StoreError as error:
+            return f"no checkpoint is whole ({error})"
+        if folder is None:
+            return "no checkpoint was due yet"
+        step = int(folder.name.removeprefix("step-"))
+        return f"the checkpoint of step {step} is kept, whole, in {folder}"
 
     def _checkpoint(self, step: int) -> None:
         self._refuse_bad_weights(step)
+        self._look_at(weight_growth(self._weight_norm(), self.start_norm), step)
         weights = whole_on_main(self.parameters, self.accelerator)
         state = optimizer_tensors(self.optimizer, self.parameters)
         optimizer = whole_on_main(state, self.accelerator)
@@ -317,3 +374,8 @@ class _Loop:
         restore_optimizer(self.optimizer, self.parameters, checkpoint.optimizer)
         logger.info("going on after step %d of %d", checkpoint.step, len(self.steps))
         return checkpoint.step
+
+
+def _named(rows: Sequence[Example]) -> str:
+    names = ", ".join(repr(row.name) for row in rows[:5])
+    return f"rows {names}{' and others' if len(rows) > 5 else ''}"
