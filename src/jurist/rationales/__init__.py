@@ -1,5 +1,10 @@
 """Rationales: from preferences and a judge's own traces to rows that it can be trained on."""
 
+from jurist.rationales.adversarial import (
+    Adversarial,
+    adversarial_preferences,
+    check_share,
+)
 from jurist.rationales.consensus import Voters, majority_and_minority, unlabelled
 from jurist.rationales.contrast import joined, right_and_wrong
 from jurist.rationales.critiques import critique_pairs, response_rows
@@ -21,6 +26,7 @@ from jurist.rationales.synthetic import GoodResponse, Synthetic, synthetic_prefe
 from jurist.rationales.verdicts import verdict_rows
 
 __all__ = [
+    "Adversarial",
     "CritiquePair",
     "GoodResponse",
     "Label",
@@ -33,8 +39,10 @@ __all__ = [
     "Synthetic",
     "Trace",
     "Voters",
+    "adversarial_preferences",
     "asked_of",
     "both_orders",
+    "check_share",
     "critique_pairs",
     "disclosure",
     "find_leaks",
