@@ -1,6 +1,6 @@
 """Attacks on a judge: responses that should lose and are made to win. Texts and pure functions."""
 
-from jurist.attacks.content import folded, num_informative, without_content
+from jurist.attacks.content import folded, num_informative, settled, without_content
 from jurist.attacks.dressing import (
     CITATIONS,
     FILLER,
@@ -38,6 +38,7 @@ __all__ = [
     "padded",
     "repeated",
     "sentences",
+    "settled",
     "trials",
     "without_content",
 ]

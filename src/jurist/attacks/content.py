@@ -4,7 +4,7 @@ import re
 import unicodedata
 from typing import Final
 
-from jurist.types import Conversation
+from jurist.types import Comparison, Conversation, Verdict
 
 _WORD: Final = re.compile(r"\w+")
 
@@ -13,11 +13,11 @@ _UNSPACED: Final = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]"
 )
 
-_FUNCTION_WORDS: Final = frozenset(
-    "a an and are as at be been but by can could do does for from had has have he her here him his "
-    "how i if in into is it its let ll m me my no nor not of on or our re s shall she should so t "
-    "than that the their them then there these they this those to us ve was we were what when "
-    "which who will with would you your".split()
+_FUNCTION_WORD: Final = re.compile(
+    "a|an|and|are|as|at|be|been|but|by|can|could|do|does|for|from|had|has|have|he|her|here|him|his"
+    "|how|i|if|in|into|is|it|its|let|ll|m|me|my|no|nor|not|of|on|or|our|re|s|shall|she|should|so|t"
+    "|than|that|the|their|them|then|there|these|they|this|those|to|us|ve|was|we|were|what|when"
+    "|which|who|will|with|would|you|your"
 )
 """English words that say nothing alone. Words of other languages all count."""
 
@@ -40,8 +40,12 @@ def num_informative(text: str) -> int:
     """
     shown = folded(text)
     num_unspaced = len(set(_UNSPACED.findall(shown)))
-    words = {word for word in _WORD.findall(_UNSPACED.sub(" ", shown)) if word.strip("_")}
-    return len(words - _FUNCTION_WORDS) + (num_unspaced + 1) // 2
+    words = {
+        word
+        for word in _WORD.findall(_UNSPACED.sub(" ", shown))
+        if word.strip("_") and not _FUNCTION_WORD.fullmatch(word)
+    }
+    return len(words) + (num_unspaced + 1) // 2
 
 
 def without_content(prompt: Conversation, response: str, *, least_words: int) -> bool:
@@ -59,3 +63,19 @@ def without_content(prompt: Conversation, response: str, *, least_words: int) ->
         return True
     turns = [folded(turn.content) for turn in prompt]
     return folded(response) in (turns[-1], "\n".join(turns))
+
+
+def settled(comparison: Comparison, *, least_words: int) -> Verdict | None:
+    """The verdict on a comparison of which a response has no content; None if both have some.
+
+    A response without content loses to one with it. If neither has any, neither is better.
+    """
+    first, second = (
+        without_content(comparison.prompt, response, least_words=least_words)
+        for response in (comparison.first, comparison.second)
+    )
+    if first and second:
+        return Verdict.TIE
+    if first:
+        return Verdict.SECOND
+    return Verdict.FIRST if second else None

@@ -35,7 +35,7 @@ CITATIONS: Final[tuple[str, ...]] = (
 )
 """References to works and people that do not exist, and that add nothing."""
 
-_SENTENCE_END: Final = re.compile(r"(?<=[.!?。！？])\s+|\n+")
+_SENTENCE_END: Final = re.compile(r"(?<=[.!?\u3002\uff01\uff1f])\s*(?<![.!?])|(?<=[.!?])\s+|\n+")
 
 
 def sentences(text: str) -> list[str]:

@@ -150,9 +150,7 @@ def _trial(item: Preference, kind: Kind, name: str, rejected: str) -> Trial:
         kind=kind,
         name=name,
         clean=item.id,
-        preference=replace(
-            item, id=f"{item.id} @ {kind}: {name}", rejected=rejected, margin=None
-        ),
+        preference=replace(item, id=f"{item.id} @ {kind}: {name}", rejected=rejected, margin=None),
     )
 
 

@@ -50,6 +50,13 @@ from jurist.evaluation.overoptimization import (
     overoptimization_curve,
 )
 from jurist.evaluation.raters import Alpha, Kappa, cohen_kappa, krippendorff_alpha
+from jurist.evaluation.robustness import (
+    GATE_WORDS,
+    AttackResult,
+    Robustness,
+    Tournaments,
+    robustness,
+)
 from jurist.evaluation.seeds import (
     SeededAgreement,
     SeededCategory,
@@ -66,11 +73,13 @@ from jurist.evaluation.votes import VoteCredits, VotePoint, vote_credits, vote_c
 
 __all__ = [
     "COVERAGES",
+    "GATE_WORDS",
     "STOP_AT",
     "VIEWS",
     "AbstentionPoint",
     "Agreement",
     "Alpha",
+    "AttackResult",
     "BagOfWords",
     "Calibration",
     "CategoryAgreement",
@@ -90,6 +99,7 @@ __all__ = [
     "PartDifference",
     "ReliabilityBin",
     "Rereading",
+    "Robustness",
     "SeededAgreement",
     "SeededCategory",
     "SeededPoint",
@@ -97,6 +107,7 @@ __all__ = [
     "Shortcut",
     "StoppingPoint",
     "StrengthAgreement",
+    "Tournaments",
     "View",
     "VoteCredits",
     "VotePoint",
@@ -130,6 +141,7 @@ __all__ = [
     "order_consistency",
     "overoptimization_curve",
     "reference_language",
+    "robustness",
     "seeded_difference",
     "selection_points",
     "shortcuts",

@@ -76,9 +76,7 @@ def adversarial_preferences(
         way, pair = _made(preference, WAYS[place % len(WAYS)], seed)
         made.append(pair)
         counts[way] += 1
-    return Adversarial(
-        preferences=made, counts={way: counts[way] for way in dict.fromkeys(WAYS)}
-    )
+    return Adversarial(preferences=made, counts={way: counts[way] for way in dict.fromkeys(WAYS)})
 
 
 def check_share(share: float) -> None:
@@ -88,9 +86,7 @@ def check_share(share: float) -> None:
         ConfigError: If it is not from 0 to 1.
     """
     if not 0.0 <= share <= 1.0:
-        raise ConfigError(
-            f"--adversarial is pairs for each labelled one, from 0 to 1; got {share}"
-        )
+        raise ConfigError(f"--adversarial is pairs for each labelled one, from 0 to 1; got {share}")
 
 
 def _made(preference: Preference, way: str, seed: int) -> tuple[str, Preference]:

@@ -24,6 +24,7 @@ from jurist.evaluation import (
     LengthBias,
     OfficialScore,
     PairedComparison,
+    Robustness,
     SelectionPoint,
     Shortcut,
     StoppingPoint,
@@ -41,7 +42,7 @@ from jurist.evaluation import (
 from jurist.storage import write_json
 from jurist.types import Verdict
 
-SCHEMA = 6
+SCHEMA = 7
 """Version of the layout of `results.json`; another one is refused, never guessed at."""
 
 _T = TypeVar("_T")
@@ -131,6 +132,15 @@ class DifferencesRow:
     baseline: str
     split: str
     differences: Differences
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RobustnessRow:
+    """One judge under attack, on pairs of one split."""
+
+    method: str
+    split: str
+    robustness: Robustness
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -286,6 +296,9 @@ class Results:
 
     differences: tuple[DifferencesRow, ...] = ()
     """Where two judges differ. Empty unless that was asked."""
+
+    robustness: tuple[RobustnessRow, ...] = ()
+    """Judges under attack. Empty unless that was asked."""
 
     judges: tuple[JudgeFacts, ...] = ()
     rounds: tuple[RoundFacts, ...] = ()

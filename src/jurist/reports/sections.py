@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from jurist.evaluation import Estimate, cost_frontier
+from jurist.reports.attack_sections import attack_section, robustness_section
 from jurist.reports.bias_sections import bias_section, flip_section
 from jurist.reports.difference_sections import difference_sections
 from jurist.reports.results import JudgedRow, Results, RuleKind
@@ -32,6 +33,8 @@ def sections(results: Results) -> list[Section]:
         _comparisons(results),
         *difference_sections(results),
         bias_section(results),
+        robustness_section(results),
+        *(attack_section(results, row) for row in results.robustness),
         _stopping(results),
         _strengths(results),
         *(_languages(results, split) for split in dict.fromkeys(r.split for r in results.rows)),
