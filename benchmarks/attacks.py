@@ -30,6 +30,7 @@ from jurist.evaluation import Estimate, Robustness
 from jurist.recipes.evaluate import EvaluateConfig, evaluate
 from jurist.recipes.genrm import GenRMConfig, genrm
 from jurist.recipes.judge_config import JudgeConfig, VotingConfig
+from jurist.recipes.quickstart import FULL, MAX_TOKENS, TUNED
 from jurist.recipes.sets import DataConfig
 from jurist.recipes.star import StarConfig
 from jurist.recipes.star_dpo import StarDPOConfig, star_dpo
@@ -138,13 +139,13 @@ def train(config: AttacksConfig, name: JudgeName, data: DataConfig, seed: int) -
                 model=str(BASE),
                 output=output,
                 data=data,
-                star=StarConfig(rounds=config.rounds),
+                star=StarConfig(rounds=config.rounds, num_samples=FULL.num_samples),
+                training=TUNED["star-dpo"],
                 voting=voting(config),
                 seed=seed,
             )
         )
         return output
-    small = TrainingConfig()
     real = TrainingConfig(
         learning_rate=1e-4,
         epochs=1,
@@ -159,7 +160,7 @@ def train(config: AttacksConfig, name: JudgeName, data: DataConfig, seed: int) -
             format="terse-direct",
             output=output,
             data=data,
-            training=real if name == "smollm2" else small,
+            training=real if name == "smollm2" else TUNED["genrm"],
             seed=seed,
         )
     )
@@ -168,7 +169,7 @@ def train(config: AttacksConfig, name: JudgeName, data: DataConfig, seed: int) -
 
 def voting(config: AttacksConfig) -> VotingConfig:
     """How judges that reason are asked."""
-    return VotingConfig(votes=config.votes, max_tokens=100)
+    return VotingConfig(votes=config.votes, max_tokens=MAX_TOKENS)
 
 
 def attack(
