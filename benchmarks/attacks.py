@@ -75,6 +75,9 @@ class AttacksConfig:
     max_chars: int = 250
     """Real pairs with more characters, prompt and both responses together, are left out."""
 
+    micro_batch_tokens: int = 1024
+    """Of SmolLM2: most tokens at once in training. Bounds memory."""
+
     output: Path = Path("runs/attacks")
 
 
@@ -150,7 +153,7 @@ def train(config: AttacksConfig, name: JudgeName, data: DataConfig, seed: int) -
         learning_rate=1e-4,
         epochs=1,
         batch_size=16,
-        micro_batch_tokens=4096,
+        micro_batch_tokens=config.micro_batch_tokens,
         bf16=True,
         checkpoint_every=50,
     )
