@@ -157,13 +157,6 @@ def robustness(
     }
     keys = [table for (kind, _), table in tables.items() if kind is Kind.KEY]
     families = {name: table for (kind, name), table in tables.items() if kind is Kind.INJECTION}
-    accuracy, gated = (
-        measure.mean({one: [score(row)] for one, row in before.items()})
-        for score in (
-            lambda row: credit(row.ballot.outcome, row.label),
-            lambda row: credit(_gated(row), row.label),
-        )
-    )
     consistent = {
         one: [float(not row.ballot.flip)]
         for one, row in before.items()
@@ -173,8 +166,10 @@ def robustness(
     return Robustness(
         num_pairs=len(clean),
         num_groups=len({row.preference.group for row in clean}),
-        accuracy=accuracy,
-        gated_accuracy=gated,
+        accuracy=measure.mean({one: [row.credit] for one, row in before.items()}),
+        gated_accuracy=measure.mean(
+            {one: [credit(_gated(row), row.label)] for one, row in before.items()}
+        ),
         consistency=measure.mean(consistent) if consistent else None,
         attacks=tuple(attacks.values()),
         mean_key=measure.mean_of_means([_each(table, _wins) for table in keys]),
@@ -297,10 +292,9 @@ class _Measure:
     def mean_of_means(self, tables: Sequence[Mapping[str, Sequence[float]]]) -> Estimate:
         """Plain mean of the means of several tables of values by pair. None is empty."""
         ids = [one for one in self.before if any(one in table for table in tables)]
-        tops, bottoms = (
-            np.array([[size(table.get(one, ())) for table in tables] for one in ids])
-            for size in (lambda values: float(sum(values)), lambda values: float(len(values)))
-        )
+        values = [[table.get(one, ()) for table in tables] for one in ids]
+        tops = np.array([[sum(some) for some in row] for row in values], np.float64)
+        bottoms = np.array([[len(some) for some in row] for row in values], np.float64)
         return group_bootstrap(
             tops,
             [self.before[one].preference.group for one in ids],

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast
 
 import jurist
-from jurist.digest import UNLESS_DEFAULT
+from jurist.digest import came_later
 from jurist.errors import ConfigError, StoreError
 from jurist.rehearsal import begin_work, rehearsal
 from jurist.storage import locked, make_directory, write_json
@@ -247,7 +247,7 @@ def to_json(config: object) -> dict[str, Any]:
 
 def _left_out(field: dataclasses.Field[Any], config: object) -> bool:
     """Whether a field that came later has its default: older settings go without it."""
-    return field.metadata == UNLESS_DEFAULT and getattr(config, field.name) == field.default
+    return came_later(field) and getattr(config, field.name) == field.default
 
 
 def from_json(kind: type[ConfigT], values: dict[str, Any]) -> ConfigT:
@@ -259,7 +259,7 @@ def from_json(kind: type[ConfigT], values: dict[str, Any]) -> ConfigT:
     hints = typing.get_type_hints(kind)
     fields = dataclasses.fields(cast(Any, kind))
     known = {field.name for field in fields}
-    needed = {field.name for field in fields if field.metadata != UNLESS_DEFAULT}
+    needed = {field.name for field in fields if not came_later(field)}
     if unknown := sorted(set(values) - known):
         raise ConfigError(
             f"{kind.__name__} has no {', '.join(unknown)}; was the run made by another version?"
