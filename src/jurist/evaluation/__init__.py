@@ -1,6 +1,7 @@
 """What a judge is worth: agreement with labels, intervals, votes, shortcuts, comparisons."""
 
 from jurist.evaluation.agreement import Agreement, CategoryAgreement, agreement
+from jurist.evaluation.authors import AuthorLean, author_leans
 from jurist.evaluation.calibration import (
     Calibration,
     ReliabilityBin,
@@ -80,6 +81,7 @@ __all__ = [
     "Agreement",
     "Alpha",
     "AttackResult",
+    "AuthorLean",
     "BagOfWords",
     "Calibration",
     "CategoryAgreement",
@@ -114,6 +116,7 @@ __all__ = [
     "abstention_curve",
     "across_seeds",
     "agreement",
+    "author_leans",
     "best_of_n_kl",
     "calibration",
     "calibration_of",

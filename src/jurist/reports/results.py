@@ -17,6 +17,7 @@ from typing import TypeVar, cast
 from jurist.errors import DataError
 from jurist.evaluation import (
     Agreement,
+    AuthorLean,
     Calibration,
     Differences,
     Judged,
@@ -31,6 +32,7 @@ from jurist.evaluation import (
     StrengthAgreement,
     VotePoint,
     agreement,
+    author_leans,
     calibration,
     language_agreement,
     length_bias,
@@ -93,6 +95,9 @@ class JudgedRow:
 
     length: LengthBias | None
     """None if no labelled pair has responses of different lengths."""
+
+    authors: tuple[AuthorLean, ...]
+    """By name. Empty if the rows do not say which model wrote which response."""
 
     seed: int
 
@@ -345,6 +350,7 @@ def judged_row(
         languages=_languages(rows, reference, seed),
         strength=strength_agreement(rows, seed=seed),
         length=length_bias(rows, seed=seed),
+        authors=tuple(author_leans(rows, seed=seed)),
         seed=seed,
     )
 

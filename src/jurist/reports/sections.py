@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from jurist.evaluation import Estimate, cost_frontier
 from jurist.reports.attack_sections import attack_section, robustness_section
-from jurist.reports.bias_sections import bias_section, flip_section
+from jurist.reports.bias_sections import author_section, bias_section, flip_section
 from jurist.reports.difference_sections import difference_sections
 from jurist.reports.results import JudgedRow, Results, RuleKind
 from jurist.reports.section import Section, decimal
@@ -33,6 +33,7 @@ def sections(results: Results) -> list[Section]:
         _comparisons(results),
         *difference_sections(results),
         bias_section(results),
+        author_section(results),
         robustness_section(results),
         *(attack_section(results, row) for row in results.robustness),
         _stopping(results),
