@@ -6,6 +6,7 @@ from pathlib import Path
 from jurist.attacks import Kind
 from jurist.evaluation import AttackResult, Estimate, Robustness, Tournaments
 from jurist.reports import Results, RobustnessRow, load_results, markdown, save_results
+from jurist.reports.figures import pictures
 from jurist.reports.sections import sections
 
 
@@ -92,3 +93,14 @@ def test_attacks_are_in_the_file_and_on_the_page_and_read_back(tmp_path: Path, d
     save_results(tmp_path / "results.json", results)
     assert load_results(tmp_path / "results.json") == results
     assert "## Robustness" in markdown(results)
+
+
+def test_resistance_is_drawn_family_by_family(demo: Results):
+    names = [picture.name for picture in pictures(demo)]
+    drawn = pictures(replace(demo, robustness=(ROW, replace(ROW, method="GenRM"))))
+    assert [picture.name for picture in drawn] == [*names, "resistance"]
+    assert "STaR-DPO, shifted, plea: 96.0; GenRM, shifted, plea: 96.0" in drawn[-1].alt
+    # A judge that was right on no pair has nothing to draw.
+    nothing = replace(ROW.robustness, attacks=(replace(PLEA, resistance=None),))
+    unknown = replace(demo, robustness=(replace(ROW, robustness=nothing),))
+    assert [picture.name for picture in pictures(unknown)] == names
