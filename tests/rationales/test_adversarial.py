@@ -90,6 +90,24 @@ def test_nothing_that_judges_are_measured_with_is_ever_trained_on(
         assert not any(text in added for text in (*measured, *FILLER))
 
 
+def test_a_first_sentence_that_is_a_key_is_not_learnt():
+    pairs = [
+        Preference(
+            id=f"p{n}",
+            prompt=user("?"),
+            chosen=f"Right {n}.",
+            rejected=f"{MASTER_KEYS[n % 10].strip()}. Wrong {n}.",
+            group="g",
+        )
+        for n in range(120)
+    ]
+    found = adversarial_preferences(pairs, 1.0, seed=0)
+    assert found.counts["opener"] > 20
+    # Of those that begin with a mark alone the first sentence is more than the mark.
+    made = [one for one in found.preferences if way_of(one) in ("opener", "first_sentence")]
+    assert not any(held_out(one.rejected) for one in made)
+
+
 @given(PAIRS, st.floats(0.0, 1.0), st.integers(0, 3))
 def test_there_are_as_many_as_the_share_says_and_no_pair_is_attacked_twice(
     pairs: list[Preference], share: float, seed: int

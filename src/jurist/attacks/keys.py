@@ -111,10 +111,18 @@ CONSTANT_REPLIES: Final[tuple[str, ...]] = (
 """Replies of a null model (Zheng et al. 2024, arXiv 2410.07137): the same whatever is asked. Some
 try to close what they are quoted in."""
 
-_HELD_OUT: Final = frozenset(folded(text) for text in (*MASTER_KEYS, *PARAPHRASES))
+
+def _bare(text: str) -> str:
+    """A text without case, and without white space and punctuation at its ends, if more is left."""
+    found = folded(text)
+    return found.strip(_ENDS) or found
+
+
+_ENDS: Final = " \n.,:;!?*#-_\"'()\u3002\uff1a\u2026"
+_HELD_OUT: Final = frozenset(_bare(text) for text in (*MASTER_KEYS, *PARAPHRASES))
 
 
 def held_out(text: str) -> bool:
-    """Whether a text is a key or paraphrase that judges are measured with, case and white space
-    aside, and so must never be a response to train on."""
-    return folded(text) in _HELD_OUT
+    """Whether a text is a key or paraphrase that judges are measured with, case and what stands at
+    its ends aside, and so must never be a response to train on."""
+    return _bare(text) in _HELD_OUT
