@@ -13,6 +13,7 @@ python -m benchmarks.policy        a policy trained on a judge's rewards (about 
 python -m benchmarks.world_pools   pools of the chains world, for `jurist select`
 python -m benchmarks.tuning        learning rates, on validation pairs (about 30 minutes)
 python -m benchmarks.forms         every form of judge with SmolLM2 on real pairs (about 40 minutes)
+python -m benchmarks.attacks       judges under attack, before and after a defence (some hours)
 python -m benchmarks.robustness    STaR-DPO on three seeds and a few bases (about 35 minutes)
 """
 

@@ -56,6 +56,7 @@ LIGHT = (
     "jurist.rewards",
     "jurist.search",
     "jurist.worlds",
+    "jurist.attacks",
 )
 """What judging through an API, evaluating and reporting import."""
 

@@ -5,7 +5,7 @@ import hashlib
 import json
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 UNLESS_DEFAULT: Final = {"canonical": "unless default"}
 """Metadata of a dataclass's field that came later: `canonical` leaves it out where it has its
@@ -31,11 +31,16 @@ def _plain(value: object) -> object:
     raise TypeError(f"{type(value).__name__} has no canonical JSON: {value!r}")
 
 
+def came_later(field: "dataclasses.Field[Any]") -> bool:
+    """Whether a field was added with `UNLESS_DEFAULT`."""
+    return "canonical" in field.metadata
+
+
 @cache
 def _fields(kind: type) -> tuple[tuple[str, object], ...]:
     """Names of the fields, and the value with which each is left out: for most, none there is."""
     return tuple(
-        (field.name, field.default if "canonical" in field.metadata else _NEVER)
+        (field.name, field.default if came_later(field) else _NEVER)
         for field in dataclasses.fields(kind)
     )
 

@@ -157,6 +157,12 @@ class Preference:
     """Language of the row, as the source calls it, or empty if it does not say. Rows whose ids are
     `LANGUAGE-NAME` with one NAME are one pair in several languages."""
 
+    chosen_model: str = field(default="", metadata=UNLESS_DEFAULT)
+    """Model that wrote `chosen`, as the source calls it, or empty if it does not say."""
+
+    rejected_model: str = field(default="", metadata=UNLESS_DEFAULT)
+    """Model that wrote `rejected`, or empty."""
+
     @property
     def pair_name(self) -> str | None:
         """What a pair is called in every language it is in, or None if its id does not say."""

@@ -1,7 +1,10 @@
 """Every layout by rows as they are published, and every refusal by what it says."""
 
+import json
+
 import pytest
 
+from jurist.data import read_preferences, write_preferences
 from jurist.data.columns import Columns, Layout, Place, candidates, preference, prompt_group
 from jurist.errors import DataError
 from jurist.types import Message, Preference, user
@@ -225,6 +228,8 @@ GOLDEN: dict[str, tuple[Columns, Layout, Preference]] = {
             rejected="green",
             category="alpacaeval-easy",
             source="file",
+            chosen_model="m",
+            rejected_model="n",
         ),
     ),
 }
@@ -603,3 +608,22 @@ def test_a_language_is_read_from_its_column_or_from_meta_and_translations_are_on
         assert found.group == prompt_group(found.prompt)
     with pytest.raises(DataError, match="'language' to be text or a whole number"):
         preference({**row, "language": ["de"]}, Layout.JURIST, PLACE)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"chosen_model": "one", "rejected_model": "other"},
+        {"meta": {"chosen_model": "one", "rejected_model": "other"}},
+        {"subset": "s", "chosen_model": "one", "rejected_model": "other"},
+    ],
+)
+def test_models_that_wrote_the_responses_are_read_and_written_again(tmp_path, row):
+    path = tmp_path / "rows.jsonl"
+    path.write_text(json.dumps({"prompt": "p", "chosen": "a", "rejected": "b", "id": "i", **row}))
+    found = read_preferences(str(path))
+    (one,) = found.preferences
+    assert (one.chosen_model, one.rejected_model) == ("one", "other")
+    for name in ("again.jsonl", "again.parquet"):
+        write_preferences(tmp_path / name, found.preferences)
+        assert read_preferences(str(tmp_path / name)).preferences == found.preferences

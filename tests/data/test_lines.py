@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -225,3 +226,13 @@ def test_blank_lines_count_as_lines(tmp_path: Path):
     path.write_bytes(b"\n" + GOOD + b"\n\n\r\nbad\n")
     with pytest.raises(DataError, match=r"pairs\.jsonl:5: "):
         read_preferences(path)
+
+
+def test_many_keys_that_stand_twice_are_found_in_linear_time_and_a_few_are_named(tmp_path):
+    keys = [f'"k{number % 15_000}": 1' for number in range(30_000)]
+    path = tmp_path / "rows.jsonl"
+    path.write_text("{" + ", ".join(keys) + "}\n", "utf-8")
+    started = time.process_time()
+    (row,) = json_rows(path)
+    assert time.process_time() - started < 5.0
+    assert "k0, k1, k10, k100, k1000 and 14995 more" in row.reason and len(row.reason) < 200

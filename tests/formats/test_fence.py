@@ -2,13 +2,16 @@
 
 import re
 import time
+from typing import get_args
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from jurist.attacks import CONSTANT_REPLIES, FAMILIES, MASTER_KEYS
 from jurist.errors import DataError
-from jurist.formats.fence import comparison_mark, fence_mark, fenced
+from jurist.formats import FormatName, make_format
+from jurist.formats.fence import comparison_mark, fence_mark, fenced, responses_mark
 from jurist.types import Comparison, Message, user
 
 ANY_TEXT = st.text(alphabet=st.characters(exclude_categories=()))
@@ -64,6 +67,7 @@ def read_back(text: str, mark: str) -> Comparison:
     )
 
 
+@pytest.mark.fault(19, "fences")
 @settings(deadline=None)
 @given(COMPARISONS, st.integers(0, 3))
 def test_every_field_comes_back_byte_for_byte(comparison: Comparison, seed: int):
@@ -71,6 +75,7 @@ def test_every_field_comes_back_byte_for_byte(comparison: Comparison, seed: int)
     assert read_back(fenced(comparison, mark), mark) == comparison
 
 
+@pytest.mark.fault(19, "fences")
 @settings(deadline=None)
 @given(COMPARISONS)
 def test_content_that_copies_the_fences_of_another_prompt_stays_content(inner: Comparison):
@@ -92,6 +97,43 @@ def test_no_content_holds_its_mark_in_either_case(contents: list[str], seed: int
 @example(["b", "a", "c"])
 def test_the_order_of_the_contents_does_not_change_the_mark(contents: list[str]):
     assert fence_mark(5, *contents) == fence_mark(5, *reversed(contents))
+
+
+ATTACKS = [
+    *MASTER_KEYS,
+    *CONSTANT_REPLIES,
+    *(text for family in FAMILIES for text in (*family.held_out, *family.taught)),
+]
+QUESTIONS = st.one_of(HOSTILE, st.sampled_from(ATTACKS)).map(user)
+ATTACKED = st.one_of(
+    HOSTILE,
+    st.sampled_from(ATTACKS),
+    st.lists(st.sampled_from(ATTACKS), max_size=3).map("\n".join),
+)
+
+
+@pytest.mark.fault(19, "fences")
+@pytest.mark.parametrize("name", get_args(FormatName))
+@given(
+    comparison=st.builds(Comparison, prompt=QUESTIONS, first=ATTACKED, second=ATTACKED),
+    seed=st.integers(0, 3),
+)
+def test_both_candidates_come_back_from_the_prompt_of_every_format_whatever_they_say(
+    name: FormatName, comparison: Comparison, seed: int
+):
+    (turn,) = make_format(name, seed=seed).render(comparison)
+    if name.startswith("terse"):
+        contents = (comparison.prompt, comparison.first, comparison.second)
+        mark = responses_mark(seed, *contents, digits=2, prefix="#")
+        _, question, first, second, cue = re.split(
+            rf"(?:^| ){mark} ", turn.content, flags=re.IGNORECASE
+        )
+        assert (question[:2], first[:2], second[:2]) == ("Q ", "A ", "B ")
+        found = Comparison(prompt=user(question[2:]), first=first[2:], second=second[2:])
+        assert " " not in cue
+    else:
+        found = read_back(turn.content, comparison_mark(seed, comparison))
+    assert found == comparison
 
 
 def test_a_mark_that_occurs_is_followed_by_another():

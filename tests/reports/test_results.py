@@ -88,7 +88,7 @@ def test_the_same_results_give_the_same_bytes(saved: Path, tmp_path: Path, demo:
 
 
 def test_the_file_says_what_schema_it_is_of(saved: Path):
-    assert json.loads(saved.read_text("utf-8"))["schema"] == 6
+    assert json.loads(saved.read_text("utf-8"))["schema"] == 7
 
 
 def test_a_number_that_is_none_is_refused_on_the_way_out(tmp_path: Path, demo: Results):
@@ -109,7 +109,7 @@ def test_a_number_that_is_none_is_refused_on_the_way_in(saved: Path, constant: s
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
-        (lambda c: c.update(schema=1), "schema 1; this version reads schema 6"),
+        (lambda c: c.update(schema=1), "schema 1; this version reads schema 7"),
         (lambda c: c.pop("schema"), "schema None"),
         (lambda c: c.pop("rows"), r"Results lacks \['rows'\]"),
         (lambda c: c["rows"][0].update(colour=1), r"rows\[0\]: .*unknown \['colour'\]"),

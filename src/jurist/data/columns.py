@@ -10,9 +10,10 @@ r"""Column layouts that preferences are published in, and the way from each to a
 
 The layouts of `jurist.data.benchmarks` and `jurist.data.feedback` have columns that no other layout
 has. Every layout also reads id, source, category, group and language if they are there and it has
-no other use for them, and group and language in meta; jurist and trl read the margin in meta too,
-and the documents that a prompt came with in documents: a list of texts, or of objects of title and
-text.
+no other use for them, and group and language in meta. Those above but hh-rlhf read in columns or in
+meta which models wrote the responses: chosen_model and rejected_model. jurist and trl read the
+margin in meta too, and the documents that a prompt came with in documents: a list of texts, or of
+objects of title and text.
 Texts are taken as they stand; nothing is stripped but the marks of a transcript.
 """
 
@@ -48,13 +49,20 @@ _UNMEASURED = frozenset(
     {"prompt", "response_a", "response_b", "label_source", "licence", "documents"}
 )
 
+_MODELS = frozenset({"chosen_model", "rejected_model"})
+_WITH_MODELS = frozenset(
+    {Layout.JURIST, Layout.TRL, Layout.ULTRAFEEDBACK_BINARIZED, Layout.REWARDBENCH}
+)
+"""Layouts in which two columns, or two fields of meta, may say which model wrote which response."""
+
 READ: Mapping[Layout, frozenset[str]] = {
-    Layout.JURIST: ABOUT | _PAIR | {"response_a", "response_b"},
-    Layout.TRL: ABOUT | _PAIR,
+    Layout.JURIST: ABOUT | _PAIR | _MODELS | {"response_a", "response_b"},
+    Layout.TRL: ABOUT | _PAIR | _MODELS,
     Layout.HH_RLHF: ABOUT | {"chosen", "rejected"},
     Layout.ULTRAFEEDBACK_BINARIZED: ABOUT
+    | _MODELS
     | {"prompt", "chosen", "rejected", "score_chosen", "score_rejected"},
-    Layout.REWARDBENCH: ABOUT | {"prompt", "chosen", "rejected", "subset"},
+    Layout.REWARDBENCH: ABOUT | _MODELS | {"prompt", "chosen", "rejected", "subset"},
 } | {one.layout: one.about | one.marks | one.extra for one in PUBLISHED}
 """The columns that each layout reads; any other column of a row is left alone."""
 
@@ -143,6 +151,11 @@ def preference(columns: Columns, layout: Layout, place: Place) -> Preference:
     language = pair.language
     if language is None:
         language = name_of(about if about.get("language") is not None else inside, "language")
+    models = {
+        name: name_of(columns if columns.get(name) is not None else inside, name) or ""
+        for name in sorted(_MODELS)
+        if layout in _WITH_MODELS
+    }
     read = Preference(
         id=_first(pair.id, name_of(about, "id"), place.name),
         prompt=prompt,
@@ -154,6 +167,7 @@ def preference(columns: Columns, layout: Layout, place: Place) -> Preference:
         source=_first(pair.source, name_of(about, "source"), place.stem),
         group=group or "",
         language=language or "",
+        **models,
     )
     if group is None:
         # Translations have other prompts, and belong together all the same.

@@ -10,6 +10,7 @@ import json
 import re
 import sys
 import zlib
+from collections import Counter
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -192,6 +193,10 @@ def _refuse_other_json(first: bytes, path: Path) -> None:
         )
 
 
+_NAMED_KEYS = 5
+"""Keys that an error names, at most."""
+
+
 class _RepeatedKeyError(ValueError):
     """An object with one key twice, which the standard library would let through."""
 
@@ -203,9 +208,12 @@ class _ConstantError(ValueError):
 def _object(pairs: list[tuple[str, object]]) -> Columns:
     columns = dict(pairs)
     if len(columns) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        raise _RepeatedKeyError(f"expected each key once, found twice: {', '.join(twice)}")
+        counts = Counter(name for name, _ in pairs)
+        twice = sorted(name for name, count in counts.items() if count > 1)
+        more = f" and {len(twice) - _NAMED_KEYS} more" if len(twice) > _NAMED_KEYS else ""
+        raise _RepeatedKeyError(
+            f"expected each key once, found twice: {', '.join(twice[:_NAMED_KEYS])}{more}"
+        )
     return columns
 
 

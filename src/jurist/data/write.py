@@ -74,6 +74,8 @@ def preference_row(one: Preference) -> dict[str, object]:
         "margin": one.margin,
         "group": one.group,
         **({"language": one.language} if one.language else {}),
+        **({"chosen_model": one.chosen_model} if one.chosen_model else {}),
+        **({"rejected_model": one.rejected_model} if one.rejected_model else {}),
     }
 
 
@@ -113,7 +115,11 @@ def _parquet(path: Path, preferences: Sequence[Preference]) -> bytes:
             "language": text,
         }
     )
-    table = pyarrow.Table.from_pylist([preference_row(one) for one in preferences], schema=schema)
+    rows = [preference_row(one) for one in preferences]
+    for name in ("chosen_model", "rejected_model"):
+        if any(name in row for row in rows):
+            schema = schema.append(pyarrow.field(name, text))
+    table = pyarrow.Table.from_pylist(rows, schema=schema)
     buffer = pyarrow.BufferOutputStream()
     parquet.write_table(table, buffer)
     return buffer.getvalue().to_pybytes()

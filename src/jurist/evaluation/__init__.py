@@ -1,6 +1,7 @@
 """What a judge is worth: agreement with labels, intervals, votes, shortcuts, comparisons."""
 
 from jurist.evaluation.agreement import Agreement, CategoryAgreement, agreement
+from jurist.evaluation.authors import AuthorLean, author_leans
 from jurist.evaluation.calibration import (
     Calibration,
     ReliabilityBin,
@@ -51,6 +52,13 @@ from jurist.evaluation.overoptimization import (
     overoptimization_curve,
 )
 from jurist.evaluation.raters import Alpha, Kappa, cohen_kappa, krippendorff_alpha
+from jurist.evaluation.robustness import (
+    GATE_WORDS,
+    AttackResult,
+    Robustness,
+    Tournaments,
+    robustness,
+)
 from jurist.evaluation.row_scan import LabelGuess, RowScan, scan_rows
 from jurist.evaluation.seeds import (
     SeededAgreement,
@@ -69,11 +77,14 @@ from jurist.evaluation.votes import VoteCredits, VotePoint, vote_credits, vote_c
 
 __all__ = [
     "COVERAGES",
+    "GATE_WORDS",
     "STOP_AT",
     "VIEWS",
     "AbstentionPoint",
     "Agreement",
     "Alpha",
+    "AttackResult",
+    "AuthorLean",
     "BagOfWords",
     "Calibration",
     "CategoryAgreement",
@@ -94,6 +105,7 @@ __all__ = [
     "PartDifference",
     "ReliabilityBin",
     "Rereading",
+    "Robustness",
     "RowScan",
     "SeededAgreement",
     "SeededCategory",
@@ -103,6 +115,7 @@ __all__ = [
     "SourceFlips",
     "StoppingPoint",
     "StrengthAgreement",
+    "Tournaments",
     "Trigger",
     "TriggerScan",
     "View",
@@ -111,6 +124,7 @@ __all__ = [
     "abstention_curve",
     "across_seeds",
     "agreement",
+    "author_leans",
     "best_of_n_kl",
     "calibration",
     "calibration_of",
@@ -139,6 +153,7 @@ __all__ = [
     "overoptimization_curve",
     "prompt_triggers",
     "reference_language",
+    "robustness",
     "scan_rows",
     "seeded_difference",
     "selection_points",

@@ -9,6 +9,7 @@ from jurist.judges.budgeted import Budgeted
 from jurist.judges.compared import ComparedJudge
 from jurist.judges.critic import Critic
 from jurist.judges.direct import DirectJudge
+from jurist.judges.gated import Gated
 from jurist.judges.jury import (
     Jury,
     Reliability,
@@ -38,6 +39,7 @@ __all__ = [
     "Comparer",
     "Critic",
     "DirectJudge",
+    "Gated",
     "Judge",
     "Jury",
     "MeanRater",

@@ -1,5 +1,10 @@
 """Rationales: from preferences and a judge's own traces to rows that it can be trained on."""
 
+from jurist.rationales.adversarial import (
+    Adversarial,
+    adversarial_preferences,
+    check_share,
+)
 from jurist.rationales.collapse import TraceSignals, collapses, trace_signals
 from jurist.rationales.consensus import Voters, majority_and_minority, unlabelled
 from jurist.rationales.contrast import joined, right_and_wrong
@@ -22,6 +27,7 @@ from jurist.rationales.synthetic import GoodResponse, Synthetic, synthetic_prefe
 from jurist.rationales.verdicts import verdict_rows
 
 __all__ = [
+    "Adversarial",
     "CritiquePair",
     "GoodResponse",
     "Label",
@@ -35,8 +41,10 @@ __all__ = [
     "Trace",
     "TraceSignals",
     "Voters",
+    "adversarial_preferences",
     "asked_of",
     "both_orders",
+    "check_share",
     "collapses",
     "critique_pairs",
     "disclosure",

@@ -4,17 +4,19 @@ jurist evaluate --model runs/star-dpo --test pairs.jsonl --output runs/evaluatio
 """
 
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
 
+from jurist.digest import UNLESS_DEFAULT
 from jurist.errors import ConfigError
 from jurist.progress import progress
 from jurist.recipes.judge_config import JudgeConfig, check_failure_rate
 from jurist.recipes.open_judge import OpenJudge, open_judge
 from jurist.recipes.readings import Readings, read_readings, write_readings
+from jurist.recipes.resistance import check_robustness, drop_status
 from jurist.recipes.run import open_run, read_run_config, seconds_spent, stopwatch
 from jurist.recipes.sets import DataConfig, Sets, read_set, read_tests
 from jurist.tracking import TrackerName, tracking
@@ -70,6 +72,14 @@ class EvaluateConfig:
     max_failure_rate: float = 1.0
     """Exit with 1, everything kept, if a greater share of the judgements has no verdict."""
 
+    robustness: int = field(default=0, metadata=UNLESS_DEFAULT)
+    """Pairs of each test set to attack, drawn by --seed: keys without content, injections, padding
+    and more, some 48 trials a pair, in both orders. 0: none."""
+
+    max_resistance_drop: float = field(default=2.0, metadata=UNLESS_DEFAULT)
+    """With --robustness and a --baseline that has it too, exit with 1 if resistance is lower than
+    there by more points than this, or master keys win more often by more than this."""
+
     method: str = "judge"
     """Name of the judge in tables and figures."""
 
@@ -92,17 +102,21 @@ class EvaluateConfig:
                 f"give the judge another name with --method"
             )
         check_failure_rate(self.max_failure_rate)
+        check_robustness(self.robustness, self.max_resistance_drop)
 
 
 def run_evaluate(config: EvaluateConfig) -> int:
     """Evaluate a judge on labelled preferences, and write a report.
 
     Returns:
-        0, or 1 if more judgements failed than `max_failure_rate` allows.
+        0, or 1 if more judgements failed than `max_failure_rate` allows, or attacks succeed more
+        often than they did on the baseline by more than `max_resistance_drop` allows.
     """
     results = evaluate(config)
     show(config.output, results)
-    return failure_status(results, allowed=config.max_failure_rate, output=config.output)
+    failed = failure_status(results, allowed=config.max_failure_rate, output=config.output)
+    baseline = config.baseline if config.robustness else None
+    return max(failed, drop_status(results, baseline, allowed=config.max_resistance_drop))
 
 
 def check_explorer_megabytes(megabytes: int) -> None:
@@ -160,6 +174,7 @@ def evaluate(config: EvaluateConfig) -> "Results":
             baseline=config.baseline,
             reference_language=config.reference_language,
             explorer_megabytes=config.explorer_megabytes,
+            robustness=config.robustness,
             track=config.track,
         )
 
@@ -185,6 +200,7 @@ def finish(
     baseline: Path | None = None,
     reference_language: str = "",
     explorer_megabytes: int = EXPLORER_MEGABYTES,
+    robustness: int = 0,
     track: tuple[TrackerName, ...] = (),
 ) -> "Results":
     """Judge every test set, and write `results.json`, the report and the model card.
@@ -199,14 +215,19 @@ def finish(
         baseline: Another run's directory to compare with pair by pair.
         reference_language: Language that drops are from, where a set has it; else English.
         explorer_megabytes: Most text that the explorer of the page carries, in millions of bytes.
+        robustness: Pairs of each test set to attack.
         track: Experiment trackers that get the numbers as well.
     """
+    from jurist.recipes.attacked import attacked_rows
     from jurist.recipes.cards import write_model_card
     from jurist.recipes.reporting import gathered, publish
 
     # First, since it may be refused, and judging is dear.
     baselines = {} if baseline is None else {baseline.name: kept_readings(baseline, sets.tests)}
     readings = read_tests_with(judge, sets.tests, run=run, seed=seed)
+    under_attack = attacked_rows(
+        judge, sets.tests, readings, method=method, run=run, num=robustness, seed=seed
+    )
     results = gathered(
         run,
         sets,
@@ -214,6 +235,7 @@ def finish(
         training_seconds={method: seconds_spent(run, "train") if trained else None},
         baselines=baselines,
         seed=seed,
+        robustness=under_attack,
         reference_language=reference_language,
     )
     publish(

@@ -1,9 +1,10 @@
 """The settings of a judge: which model, asked how, how often. Imports nothing heavy."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
+from jurist.digest import UNLESS_DEFAULT
 from jurist.errors import ConfigError
 from jurist.formats import AdditiveName, FormatName, PointwiseName
 from jurist.judges import Adaptive, BothOrders, Budgeted, Judge, SamplingJudge
@@ -146,9 +147,16 @@ class JudgeConfig:
     engine: EngineName = "transformers"
     """What runs a local model."""
 
+    gate: int = field(default=0, metadata=UNLESS_DEFAULT)
+    """Fewest informative words that a response of a pair must have for the model to be asked; one
+    with fewer, or that only repeats the prompt, loses to one with more. Short right answers have
+    one or two. 0: no gate."""
+
     def __post_init__(self) -> None:
         if self.max_concurrency < 1:
             raise ConfigError(f"--max-concurrency must be at least 1, got {self.max_concurrency}")
+        if self.gate < 0:
+            raise ConfigError(f"--gate is a number of words, 0 for no gate; got {self.gate}")
         for flag, given, form in (
             ("principles", self.principles, "principles"),
             ("rubric", self.rubric, "prometheus"),

@@ -2,7 +2,7 @@
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
@@ -25,6 +25,7 @@ from jurist.judges import (
     ComparedJudge,
     Critic,
     DirectJudge,
+    Gated,
     Judge,
     MeanRater,
     PairwiseJudge,
@@ -90,19 +91,27 @@ def open_judge(config: JudgeConfig, *, seed: int, store: Path) -> Generator[Open
     begin_work()
     if config.base_url:
         with Cached(_served(config), store) as cached:
-            yield _generative(cached, _served_card(config), config, seed=seed)
+            yield _gated(_generative(cached, _served_card(config), config, seed=seed), config)
         return
     folder = checkpoint_folder(config.model)
     card = read_card(folder)
     if card.get("kind") in ("scalar", "comparer"):
-        yield _open_head(folder, card, config, seed=seed)
+        yield _gated(_open_head(folder, card, config, seed=seed), config)
         return
     engine = open_engine(folder, name=config.engine, bf16=config.bf16, processes=config.processes)
     with engine as inner, Cached(inner, store, chunk_size=config.processes.chunk_size) as cached:
         if card.get("kind") == "critic":
-            yield _critic(cached, folder, card, config, seed=seed)
+            yield _gated(_critic(cached, folder, card, config, seed=seed), config)
         else:
-            yield _generative(cached, card, config, seed=seed)
+            yield _gated(_generative(cached, card, config, seed=seed), config)
+
+
+def _gated(opened: OpenJudge, config: JudgeConfig) -> OpenJudge:
+    """The judge behind the gate that its config asks for. Scores of single responses have none."""
+    if not config.gate:
+        return opened
+    gated = Gated(opened.judge, least_words=config.gate, votes=opened.votes)
+    return replace(opened, judge=gated)
 
 
 def judge_over(engine: SamplingAndScoring, config: JudgeConfig, *, seed: int) -> OpenJudge | None:

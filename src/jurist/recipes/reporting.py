@@ -14,6 +14,7 @@ from jurist.reports import (
     ComparisonRow,
     DatasetFacts,
     Results,
+    RobustnessRow,
     ShortcutRow,
     explored,
     judged_row,
@@ -34,6 +35,7 @@ def gathered(
     seed: int,
     judging_runs: Mapping[str, Path] | None = None,
     notes: tuple[str, ...] = (),
+    robustness: tuple[RobustnessRow, ...] = (),
     reference_language: str = "",
 ) -> Results:
     """Everything a report shows of some judges on some test sets.
@@ -47,6 +49,7 @@ def gathered(
         seed: Of the resamples.
         judging_runs: Directory of the run that judged, by method; `run` if not given.
         notes: What a reader must know.
+        robustness: Judges under attack, if they were.
         reference_language: Language that drops are from, where a set has it; else English.
     """
     runs = judging_runs or {}
@@ -106,6 +109,7 @@ def gathered(
             for name in sets.tests
             for disagreement in worst_disagreements(rows[method][name], method=method, split=name)
         ),
+        robustness=robustness,
         notes=(*notes, *_stopping_notes(rows)),
     )
 

@@ -24,6 +24,7 @@ from typing import Any, Protocol, TypeVar, cast
 
 import jurist
 from jurist.data.objects import read_object
+from jurist.digest import came_later
 from jurist.errors import ConfigError, DataError, StoreError
 from jurist.rehearsal import begin_work, rehearsal
 from jurist.storage import locked, make_directory, write_json
@@ -271,7 +272,7 @@ def to_json(config: object) -> dict[str, Any]:
 
     def plain(value: object, name: str) -> object:
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
-            fields = dataclasses.fields(value)
+            fields = [one for one in dataclasses.fields(value) if not _left_out(one, value)]
             return {field.name: plain(getattr(value, field.name), field.name) for field in fields}
         if isinstance(value, Path):
             return str(value)
@@ -284,6 +285,11 @@ def to_json(config: object) -> dict[str, Any]:
     return cast(dict[str, Any], plain(config, ""))
 
 
+def _left_out(field: dataclasses.Field[Any], config: object) -> bool:
+    """Whether a field that came later has its default: older settings go without it."""
+    return came_later(field) and getattr(config, field.name) == field.default
+
+
 def from_json(kind: type[ConfigT], values: dict[str, Any]) -> ConfigT:
     """The config that `to_json` gave `values` for.
 
@@ -291,12 +297,14 @@ def from_json(kind: type[ConfigT], values: dict[str, Any]) -> ConfigT:
         ConfigError: If a field is missing or unknown, as from another version of the package.
     """
     hints = typing.get_type_hints(kind)
-    known = {field.name for field in dataclasses.fields(cast(Any, kind))}
+    fields = dataclasses.fields(cast(Any, kind))
+    known = {field.name for field in fields}
+    needed = {field.name for field in fields if not came_later(field)}
     if unknown := sorted(set(values) - known):
         raise ConfigError(
             f"{kind.__name__} has no {', '.join(unknown)}; was the run made by another version?"
         )
-    if missing := sorted(known - set(values)):
+    if missing := sorted(needed - set(values)):
         raise ConfigError(
             f"{kind.__name__} needs {', '.join(missing)}; was the run made by another version?"
         )

@@ -2,11 +2,13 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from jurist.data import read_preferences, refuse_overlap, split_tenth
+from jurist.digest import UNLESS_DEFAULT
 from jurist.errors import ConfigError
+from jurist.rationales import adversarial_preferences, check_share
 from jurist.rehearsal import note_set
 from jurist.types import Preference
 
@@ -40,6 +42,13 @@ class DataConfig:
 
     allow_overlap: bool = False
     """Go on though a prompt of a test set is trained on."""
+
+    adversarial: float = field(default=0.0, metadata=UNLESS_DEFAULT)
+    """Adversarial pairs to train on for each pair of --train, such as 0.125: responses that only
+    begin, that ask for the verdict or are padded, made of the pairs of --train, and worse."""
+
+    def __post_init__(self) -> None:
+        check_share(self.adversarial)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,9 +88,21 @@ def read_sets(config: DataConfig, *, output: Path) -> Sets:
         train, tests = splits.train, {"held_out": splits.test}
         note_set("train", f"{_counted(train)}; {config.train}")
         note_set("held_out", f"{_counted(splits.test)}; {config.train}")
+    if config.adversarial:
+        train = _with_adversarial(train, config.adversarial)
     sets = Sets(train=train, tests=tests)
     sets.refuse_overlap(allow=config.allow_overlap)
     return sets
+
+
+def _with_adversarial(train: list[Preference], share: float) -> list[Preference]:
+    """Training preferences, and those made of them. The seed is fixed: as much as the split of a
+    set, what is made of it is the same in all runs."""
+    made = adversarial_preferences(train, share, seed=0)
+    logger.info("train: %d adversarial pairs added: %s", len(made.preferences), made.counts)
+    both = [*train, *made.preferences]
+    note_set("train", f"{_counted(both)}, {len(made.preferences):,} of them adversarial")
+    return both
 
 
 def read_tests(

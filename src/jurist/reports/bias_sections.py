@@ -2,7 +2,7 @@
 
 from jurist.reports.results import Results
 from jurist.reports.section import Section, interval_or_none
-from jurist.reports.table import NONE, row_name
+from jurist.reports.table import NONE, row_name, signed_with_interval, with_interval
 
 
 def bias_section(results: Results) -> Section:
@@ -39,6 +39,38 @@ def bias_section(results: Results) -> Section:
             "accuracy, better is shorter % [95 %]",
         ),
         cells=tuple(cells),
+    )
+
+
+def author_section(results: Results) -> Section:
+    """One row a judge, split and author; none if nobody says who wrote what."""
+    return Section(
+        title="Authors",
+        text="How often a model's responses are preferred, by the judge and by the labels, over "
+        "the pairs of which it wrote one response. A lean above 0 to the model that the judge "
+        "comes from is self-preference.",
+        headings=(
+            "method",
+            "split",
+            "author",
+            "pairs",
+            "preferred % [95 %]",
+            "labelled better % [95 %]",
+            "lean, points [95 %]",
+        ),
+        cells=tuple(
+            (
+                row_name(row, results),
+                row.split,
+                one.author,
+                f"{one.num_pairs:,}",
+                with_interval(one.preferred),
+                with_interval(one.labelled),
+                signed_with_interval(one.lean),
+            )
+            for row in results.rows
+            for one in row.authors
+        ),
     )
 
 

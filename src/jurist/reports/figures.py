@@ -11,6 +11,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import StrMethodFormatter
 
 from jurist.evaluation import Estimate
+from jurist.reports.attack_figure import attack_figure
 from jurist.reports.drawing import (
     COLOURS,
     MARKERS,
@@ -39,6 +40,7 @@ def pictures(results: Results) -> list[Picture]:
     with styled():
         for draw in (
             *(selection_figure, _accuracy, _votes, _tokens, _places, _reliability, _cost),
+            attack_figure,
             training_figure,
         ):
             picture = draw(results)

@@ -17,6 +17,7 @@ from jurist.data.objects import read_object
 from jurist.errors import DataError
 from jurist.evaluation import (
     Agreement,
+    AuthorLean,
     Calibration,
     Differences,
     Judged,
@@ -24,12 +25,14 @@ from jurist.evaluation import (
     LengthBias,
     OfficialScore,
     PairedComparison,
+    Robustness,
     SelectionPoint,
     Shortcut,
     StoppingPoint,
     StrengthAgreement,
     VotePoint,
     agreement,
+    author_leans,
     calibration,
     language_agreement,
     length_bias,
@@ -41,7 +44,7 @@ from jurist.evaluation import (
 from jurist.storage import write_json
 from jurist.types import Verdict
 
-SCHEMA = 6
+SCHEMA = 7
 """Version of the layout of `results.json`; another one is refused, never guessed at."""
 
 _T = TypeVar("_T")
@@ -93,6 +96,9 @@ class JudgedRow:
     length: LengthBias | None
     """None if no labelled pair has responses of different lengths."""
 
+    authors: tuple[AuthorLean, ...]
+    """By name. Empty if the rows do not say which model wrote which response."""
+
     seed: int
 
 
@@ -131,6 +137,15 @@ class DifferencesRow:
     baseline: str
     split: str
     differences: Differences
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RobustnessRow:
+    """One judge under attack, on pairs of one split."""
+
+    method: str
+    split: str
+    robustness: Robustness
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -287,6 +302,9 @@ class Results:
     differences: tuple[DifferencesRow, ...] = ()
     """Where two judges differ. Empty unless that was asked."""
 
+    robustness: tuple[RobustnessRow, ...] = ()
+    """Judges under attack. Empty unless that was asked."""
+
     judges: tuple[JudgeFacts, ...] = ()
     rounds: tuple[RoundFacts, ...] = ()
     training: tuple[TrainingCurve, ...] = ()
@@ -332,6 +350,7 @@ def judged_row(
         languages=_languages(rows, reference, seed),
         strength=strength_agreement(rows, seed=seed),
         length=length_bias(rows, seed=seed),
+        authors=tuple(author_leans(rows, seed=seed)),
         seed=seed,
     )
 

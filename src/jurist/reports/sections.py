@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from jurist.evaluation import Estimate, cost_frontier
-from jurist.reports.bias_sections import bias_section, flip_section
+from jurist.reports.attack_sections import attack_section, robustness_section
+from jurist.reports.bias_sections import author_section, bias_section, flip_section
 from jurist.reports.difference_sections import difference_sections
 from jurist.reports.results import JudgedRow, Results, RuleKind
 from jurist.reports.section import Section, decimal
@@ -32,6 +33,9 @@ def sections(results: Results) -> list[Section]:
         _comparisons(results),
         *difference_sections(results),
         bias_section(results),
+        author_section(results),
+        robustness_section(results),
+        *(attack_section(results, row) for row in results.robustness),
         _stopping(results),
         _strengths(results),
         *(_languages(results, split) for split in dict.fromkeys(r.split for r in results.rows)),

@@ -1,5 +1,6 @@
 """Bodies of requests, read as strictly as files of data are."""
 
+import asyncio
 import re
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
@@ -7,11 +8,16 @@ from typing import Any, Final
 from fastapi import HTTPException, Request, Response
 from fastapi.routing import APIRoute
 
-from jurist.data.lines import DECODER, lone_surrogate
+from jurist.data.objects import object_of
+from jurist.errors import DataError
 
 MAX_VALUES: Final = 20_000
 """Values that a body may hold. Nobody else is answered while it is read, and many small ones take
 longer than a few long ones."""
+
+READ_AT_ONCE_BYTES: Final = 2**16
+"""A longer body is read beside whatever else the server does. To find where it is wrong may take a
+second."""
 
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)', re.DOTALL)
 
@@ -23,19 +29,19 @@ class StrictRequest(Request):
         """The body's value.
 
         Raises:
-            HTTPException: If it is not JSON in UTF-8, names a key twice, holds NaN, an infinity or
-                half of a surrogate pair, too many values, or is nested too deeply: status 400.
+            HTTPException: If it is not a JSON object in UTF-8, names a key twice, holds NaN, an
+                infinity, half of a surrogate pair or too many values, or is nested too deeply:
+                status 400.
         """
         body = await self.body()
         if _num_values(body) > MAX_VALUES:
             raise HTTPException(400, f"the body: more than {MAX_VALUES:,} values; send fewer")
         try:
-            value: object = DECODER.decode(body.decode("utf-8"))
-        except (ValueError, RecursionError) as error:
-            raise HTTPException(400, f"the body: expected JSON: {error}"[:300]) from None
-        if reason := lone_surrogate(value, body):
-            raise HTTPException(400, f"the body: {reason}")
-        return value
+            if len(body) <= READ_AT_ONCE_BYTES:
+                return object_of(body, "the body")
+            return await asyncio.to_thread(object_of, body, "the body")
+        except DataError as error:
+            raise HTTPException(400, str(error)[:300]) from None
 
 
 def _num_values(body: bytes) -> int:
