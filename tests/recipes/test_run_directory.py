@@ -133,6 +133,7 @@ def test_what_a_killed_process_had_begun_to_write_is_swept_away(tmp_path):
     (tmp_path / "inner" / "run.lock").touch()
     (tmp_path / "checkpoint" / ".weights.tmp").mkdir()
     begun = [tmp_path / ".results.json.12.tmp", tmp_path / "judgements" / ".pairs.gz.12.tmp"]
+    begun += [tmp_path / "round-1" / "checkpoint" / ".README.md.12.tmp"]
     kept = [tmp_path / "inner" / ".results.json.12.tmp", tmp_path / "mine.tmp"]
     for path in (*begun, *kept):
         path.touch()
