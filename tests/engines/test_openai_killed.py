@@ -158,6 +158,9 @@ def test_a_killed_run_of_judge_comes_out_as_one_that_was_not(loopback, tmp_path,
             answers = asked.during(process, wanted, delay)
             if answers and kills_here:
                 figure("recovery_seconds", asked.first_at - started)
+            elif kills_here and process.returncode == 0:
+                # Nothing was left to ask.
+                figure("recovery_seconds", time.monotonic() - started)
             kills_here += process.returncode == -signal.SIGKILL
             num_again += len(kept.keys() & set(answers))
             num_asked += len(answers)

@@ -128,11 +128,12 @@ def test_a_directory_that_was_moved_goes_on(tmp_path):
 
 
 def test_what_a_killed_process_had_begun_to_write_is_swept_away(tmp_path):
-    for name in ("", "judgements", "inner", "checkpoint"):
-        (tmp_path / name).mkdir(exist_ok=True)
+    for name in ("", "judgements", "inner", "checkpoint", "round-1/checkpoint"):
+        (tmp_path / name).mkdir(parents=True, exist_ok=True)
     (tmp_path / "inner" / "run.lock").touch()
     (tmp_path / "checkpoint" / ".weights.tmp").mkdir()
     begun = [tmp_path / ".results.json.12.tmp", tmp_path / "judgements" / ".pairs.gz.12.tmp"]
+    begun += [tmp_path / "round-1" / "checkpoint" / ".README.md.12.tmp"]
     kept = [tmp_path / "inner" / ".results.json.12.tmp", tmp_path / "mine.tmp"]
     for path in (*begun, *kept):
         path.touch()

@@ -125,14 +125,17 @@ def _asked_trackers(config: object) -> tuple[TrackerName, ...]:
     return getattr(config, "track", ()) or getattr(training, "track", ())
 
 
-def _sweep(output: Path) -> None:
+def _sweep(folder: Path) -> None:
     """Delete what a killed process had begun to write: nobody else writes here now."""
-    folders = [entry for entry in output.iterdir() if entry.is_dir() and not entry.is_symlink()]
-    # A folder with a lock of its own is another run, which sweeps for itself.
-    for folder in [output, *(one for one in folders if not (one / "run.lock").exists())]:
-        for unfinished in folder.glob(".*.tmp"):
-            if unfinished.is_file():
-                unfinished.unlink()
+    for entry in folder.iterdir():
+        if entry.is_symlink():
+            continue
+        if entry.is_dir():
+            # A folder with a lock of its own is another run, which sweeps for itself.
+            if not (entry / "run.lock").exists():
+                _sweep(entry)
+        elif entry.name.startswith(".") and entry.name.endswith(".tmp"):
+            entry.unlink()
 
 
 def _holds_work(output: Path) -> bool:
