@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.timeout(900)
+"""Many processes each, one after the other, on a machine that may be busy."""
+
 CALLS = ("fsync", "rename", "write")
 
 
@@ -52,7 +55,6 @@ STAGES = {
 
 
 @pytest.mark.fault(5, "fsync", "rename", "write")
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("call", CALLS)
 def test_a_call_that_fails_is_told_and_the_run_goes_on(
     call, make_work, injected, undisturbed, bytes_of, rows_of, assert_told, assert_whole, size
@@ -110,7 +112,6 @@ TWO_CHECKPOINTS = textwrap.dedent(
 
 
 @pytest.mark.fault(5, "fsync", "rename", "write")
-@pytest.mark.timeout(200)
 @pytest.mark.parametrize("call", CALLS)
 def test_the_older_checkpoint_is_intact(call, injected, tmp_path, size):
     def written(step: int, **more: str) -> subprocess.CompletedProcess[str]:
