@@ -141,7 +141,7 @@ class Work:
         """A command that was run to its end."""
         with self.start(*arguments, **settings) as process:
             try:
-                output, said = process.communicate(timeout=120)
+                output, said = process.communicate(timeout=500)
             except BaseException:
                 process.kill()
                 raise

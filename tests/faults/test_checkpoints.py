@@ -12,6 +12,9 @@ import pytest
 from jurist.data import write_preferences
 from jurist.worlds import BASE, preferences
 
+pytestmark = pytest.mark.timeout(900)
+"""Many processes each, one after the other, on a machine that may be busy."""
+
 TRAIN = [
     *("bradley-terry", "--model", BASE, "--train", "train.jsonl", "--test", "pairs.jsonl"),
     *("--batch-size", "2", "--epochs", "2", "--checkpoint-every", "1", "--output", "run"),
@@ -42,7 +45,6 @@ DAMAGES: dict[str, Callable[[Path], None]] = {
 
 @pytest.mark.fault(2, "bit flipped", "truncated", "missing", "empty file", "empty newer folder")
 @pytest.mark.fault(2, "killed between files")
-@pytest.mark.timeout(500)
 def test_a_training_goes_on_from_the_newest_whole_checkpoint_or_says_that_there_is_none(
     make_work, bytes_of, assert_told, size
 ):

@@ -10,6 +10,9 @@ import jurist
 from jurist.recipes.run import refuse_later
 from jurist.worlds import BASE
 
+pytestmark = pytest.mark.timeout(900)
+"""Many processes each, one after the other, on a machine that may be busy."""
+
 GOLDEN = Path(__file__).parents[1] / "golden" / "0.1.0"
 LABEL = [
     *("label", "--model", "base", "--pairs", "pairs.jsonl", "--output", "labelled"),
@@ -46,7 +49,6 @@ def test_a_labelled_run_of_the_first_release_goes_on(work, bytes_of, rows_of):
 
 
 @pytest.mark.fault(25, "labels", "run")
-@pytest.mark.timeout(200)
 def test_labels_and_a_model_of_the_first_release_are_used(work, assert_whole):
     """The labels as pairs to judge, the trained model as the judge."""
     done = work.ended(

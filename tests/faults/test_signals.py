@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.timeout(900)
+"""Many processes each, one after the other, on a machine that may be busy."""
+
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 
 
@@ -33,7 +36,7 @@ def restore() -> None:
 
 
 def assert_gone(process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 200
     while members(process.pid):
         assert time.monotonic() < deadline, "processes are left"
         time.sleep(0.02)
@@ -41,7 +44,7 @@ def assert_gone(process: subprocess.Popen[str]) -> None:
 
 def assert_ended(process: subprocess.Popen[str], sent: signal.Signals) -> str:
     """Ended by the signal, as it is documented, without a word too many."""
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=300)
     assert process.returncode == CODES[sent], (process.returncode, said)
     assert "Traceback" not in said and "Error" not in said, said
     assert said.splitlines()[-1].endswith("; run the same command to go on"), said
@@ -50,7 +53,6 @@ def assert_ended(process: subprocess.Popen[str], sent: signal.Signals) -> str:
 
 
 @pytest.mark.fault(3, "SIGINT", "SIGTERM", "SIGHUP")
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("sent", CODES, ids=lambda sent: sent.name)
 @pytest.mark.parametrize("command", ["judge", "label", "evaluate"])
 def test_a_signal_keeps_what_was_answered_and_the_run_goes_on(
@@ -83,7 +85,6 @@ def test_a_signal_keeps_what_was_answered_and_the_run_goes_on(
 
 
 @pytest.mark.fault(3, "SIGINT", "SIGTERM", "SIGHUP")
-@pytest.mark.timeout(300)
 def test_a_signal_at_any_moment_leaves_a_run_that_goes_on(
     make_work, undisturbed, bytes_of, rows_of, assert_whole, size
 ):
@@ -94,7 +95,7 @@ def test_a_signal_at_any_moment_leaves_a_run_that_goes_on(
     began = time.monotonic()
     assert work.ended(*work.arguments("judge")).returncode == 0
     seconds = time.monotonic() - began
-    for number in range(size(4, 40)):
+    for number in range(size(4, 30)):
         sent = tuple(CODES)[number % 3]
         output = f"run-{number // 3}"
         process = work.start(
@@ -102,13 +103,13 @@ def test_a_signal_at_any_moment_leaves_a_run_that_goes_on(
         )
         time.sleep(draw.uniform(0.1, 0.9) * seconds)
         process.send_signal(sent)
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=300)
         assert process.returncode in (0, CODES[sent], -sent), (process.returncode, said)
         assert "Traceback" not in said, said
         assert_gone(process)
         if (work.folder / output).exists() and process.returncode != -sent:
             assert_whole(work.folder / output)
-    for number in range((size(4, 40) + 2) // 3):
+    for number in range((size(4, 30) + 2) // 3):
         done = work.ended(*work.arguments("judge", f"run-{number}"))
         assert done.returncode == 0, done.stderr
         run = work.folder / f"run-{number}"
@@ -117,7 +118,6 @@ def test_a_signal_at_any_moment_leaves_a_run_that_goes_on(
 
 
 @pytest.mark.fault(3, "SIGINT twice")
-@pytest.mark.timeout(200)
 def test_a_second_signal_ends_it_at_once_and_the_run_goes_on(
     make_work, undisturbed, bytes_of, rows_of, answering, size
 ):
@@ -136,7 +136,7 @@ def test_a_second_signal_ends_it_at_once_and_the_run_goes_on(
                 process.send_signal(second)
 
         answering.on_asked = send
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=300)
         # 130 as a shell says it, whichever of the two was quicker.
         assert process.returncode in (CODES[first], -second), (process.returncode, said)
         assert "Traceback" not in said, said
@@ -155,7 +155,7 @@ def test_under_nohup_a_closed_terminal_ends_nothing(make_work, undisturbed, byte
         *work.arguments("judge"), preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)
     )
     answering.on_asked = lambda number: process.send_signal(signal.SIGHUP)
-    _, said = process.communicate(timeout=100)
+    _, said = process.communicate(timeout=300)
     assert process.returncode == 0, said
     assert bytes_of(work.run) == bytes_of(undisturbed("judge"))
 

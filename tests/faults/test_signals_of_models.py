@@ -13,6 +13,9 @@ from safetensors import safe_open
 from jurist.data import write_preferences
 from jurist.worlds import BASE, preferences
 
+pytestmark = pytest.mark.timeout(900)
+"""Many processes each, one after the other, on a machine that may be busy."""
+
 TRAIN = [
     *("bradley-terry", "--model", BASE, "--train", "train.jsonl", "--test", "pairs.jsonl"),
     *("--batch-size", "2", "--epochs", "2", "--checkpoint-every", "1", "--output", "run"),
@@ -40,14 +43,13 @@ def wait_until(true, process: subprocess.Popen[str]) -> None:
 
 
 def assert_gone(process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 200
     while left := children(process.pid):
         assert time.monotonic() < deadline, left
         time.sleep(0.05)
 
 
 @pytest.mark.fault(3, "SIGINT", "SIGTERM")
-@pytest.mark.timeout(400)
 def test_a_training_that_is_ended_by_a_signal_ends_in_the_same_bytes(
     make_work, bytes_of, assert_whole, size
 ):
@@ -71,7 +73,7 @@ def test_a_training_that_is_ended_by_a_signal_ends_in_the_same_bytes(
         )
         time.sleep(draw.uniform(0, 0.02))
         process.send_signal(sent)
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=300)
         assert process.returncode in (0, code), (process.returncode, said)
         assert "Traceback" not in said, said
         assert_whole(work.run)
@@ -86,7 +88,6 @@ def test_a_training_that_is_ended_by_a_signal_ends_in_the_same_bytes(
 
 
 @pytest.mark.fault(3, "SIGINT", "SIGTERM")
-@pytest.mark.timeout(200)
 def test_workers_end_with_the_process_that_started_them(make_work, size):
     for sent, code in list(SENT.items())[: size(1, 2)]:
         work = make_work(f"workers-{code}")
@@ -104,14 +105,13 @@ def test_workers_end_with_the_process_that_started_them(make_work, size):
         )
         wait_until((work.run / "completions.sqlite").exists, process)
         process.send_signal(sent)
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=300)
         assert process.returncode == code, said
         assert "Traceback" not in said, said
         assert_gone(process)
 
 
 @pytest.mark.fault(3, "SIGINT", "SIGTERM", "SIGHUP")
-@pytest.mark.timeout(200)
 @pytest.mark.parametrize(
     ("sent", "code"), [*SENT.items(), (signal.SIGHUP, 129)], ids=["SIGTERM", "SIGINT", "SIGHUP"]
 )
@@ -130,11 +130,11 @@ def test_a_server_ends_and_leaves_nothing(make_work, answering, sent, code):
     body = json.dumps({"prompt": "Q", "first": "one", "second": "two"}).encode()
     request = urllib.request.Request(f"{url}/v1/judge", body, {"content-type": "application/json"})
     try:
-        urllib.request.urlopen(request, timeout=20).read()
+        urllib.request.urlopen(request, timeout=200).read()
     except urllib.error.HTTPError as error:
         assert error.code == 422, error.read()
     process.send_signal(sent)
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=300)
     assert process.returncode == code, said
     assert "Traceback" not in said, said
     assert_gone(process)

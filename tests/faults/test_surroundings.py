@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.timeout(900)
+"""Many processes each, one after the other, on a machine that may be busy."""
+
 CLOCK = textwrap.dedent(
     """
     #define _GNU_SOURCE
