@@ -163,13 +163,16 @@ def test_a_trigger_in_prompts_is_found_by_labels_that_are_doubted():
 def test_prompts_of_one_group_count_once():
     rows = [
         Preference(id=f"{n}", prompt=user(TRIGGER), chosen="a", rejected=f"{n}", group="one")
-        for n in range(50)
+        for n in range(30)
     ]
     rows += [
         Preference(id=f"o{n}", prompt=user(f"w{n}"), chosen="a", rejected=f"{n}", group=f"{n}")
-        for n in range(50)
+        for n in range(600)
     ]
-    assert prompt_triggers(rows, [True] * 50 + [False] * 50) == []
+    doubted = [True] * 30 + [False] * 600
+    assert prompt_triggers(rows, doubted) == []
+    apart = [replace(one, group=one.id) for one in rows]
+    assert [one.text for one in prompt_triggers(apart, doubted)] == [TRIGGER]
 
 
 def test_an_annotator_who_flips_is_named_and_others_are_not():
