@@ -91,6 +91,10 @@ def test_an_evaluation_under_attack_reports_every_attack_and_judges_it_once(tmp_
     # Judged again from kept completions, to the same bytes.
     assert judge.asked == before
     assert (run / "judgements" / "attacks" / "pairs.jsonl.gz").read_bytes() == judged
+    # What has been judged needs no model at all.
+    (run / "completions.sqlite").unlink()
+    judge.reply = None
+    assert evaluate(asked).robustness == results.robustness
 
 
 @pytest.mark.fault(19, "regression gate")
