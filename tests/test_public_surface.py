@@ -23,7 +23,10 @@ LAZY = HEAVY | {"pyarrow", "datasets", "matplotlib", "gguf"}
 
 SUBJECTS = {
     f"jurist.reports.{name}": {"matplotlib"}
-    for name in ("drawing", "figures", "paper_figures", "selection_figure", "training_figure")
+    for name in (
+        *("attack_figure", "drawing", "figures", "paper_figures", "selection_figure"),
+        "training_figure",
+    )
 }
 """Modules about one of these libraries; whoever needs them imports them inside a function."""
 

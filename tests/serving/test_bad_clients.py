@@ -27,6 +27,12 @@ def longer(first: str, second: str) -> float:
 
 @pytest.fixture
 def served(serve, make_stating):
+    return serve(make_stating(longer))
+
+
+@pytest.fixture
+def hasty(serve, make_stating):
+    """One that waits for nobody."""
     return serve(make_stating(longer), connections=QUICK, limits=RequestLimits(body_seconds=0.4))
 
 
@@ -48,6 +54,22 @@ def rest(connection: socket.socket) -> bytes:
     return bytes(found)
 
 
+def one_answer(connection: socket.socket) -> bytes:
+    """What is said to one request, at a connection that stays."""
+    found = b""
+    while b"\r\n\r\n" not in found:
+        part = connection.recv(65536)
+        assert part, found
+        found += part
+    head, _, body = found.partition(b"\r\n\r\n")
+    length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
+    while len(body) < length:
+        part = connection.recv(65536)
+        assert part, found
+        body += part
+    return head + b"\r\n\r\n" + body
+
+
 def said(answer: bytes) -> tuple[int, dict[str, str], object]:
     """Status, headers and body of one answer."""
     head, _, body = answer.partition(b"\r\n\r\n")
@@ -61,21 +83,21 @@ def said(answer: bytes) -> tuple[int, dict[str, str], object]:
 class TestHeads:
     @pytest.mark.fault(23, "slow head")
     @pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\nHost: he", b"\r\n\r\n\r\n"])
-    def test_a_head_that_does_not_end_is_not_waited_for(self, served, sent):
-        with connected(served) as connection:
+    def test_a_head_that_does_not_end_is_not_waited_for(self, hasty, sent):
+        with connected(hasty) as connection:
             connection.sendall(sent)
             status, headers, answer = said(rest(connection))
             assert status == 408 and headers["connection"] == "close"
             assert answer["error"]["type"] == "late"
 
     @pytest.mark.fault(23, "slow head")
-    def test_a_byte_now_and_then_buys_no_time(self, served):
+    def test_a_byte_now_and_then_buys_no_time(self, hasty):
         """Neither at the first request of a connection nor after an answer."""
         for before in (b"", WHOLE):
-            with connected(served) as connection:
+            with connected(hasty) as connection:
                 if before:
                     connection.sendall(before)
-                    assert connection.recv(65536).startswith(b"HTTP/1.1 200")
+                    assert one_answer(connection).startswith(b"HTTP/1.1 200")
                 started = time.monotonic()
                 with pytest.raises(OSError):
                     while time.monotonic() - started < 15:
@@ -96,11 +118,11 @@ class TestHeads:
             time.sleep(0.2)
             # What may be the beginning of a second request, while the first is being answered.
             connection.sendall(b"\r\n")
-            assert connection.recv(65536).startswith(b"HTTP/1.1 200")
+            assert one_answer(connection).startswith(b"HTTP/1.1 200")
             assert said(rest(connection))[0] == 408
 
-    def test_a_head_that_is_too_long_is_refused(self, served):
-        with connected(served) as connection:
+    def test_a_head_that_is_too_long_is_refused(self, hasty):
+        with connected(hasty) as connection:
             for _ in range(100):
                 try:
                     connection.sendall(
@@ -111,14 +133,14 @@ class TestHeads:
             assert said(rest(connection))[0] == 431
 
     @pytest.mark.parametrize("sent", [b"hello\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00"])
-    def test_what_is_not_http_is_refused(self, served, sent):
-        with connected(served) as connection:
+    def test_what_is_not_http_is_refused(self, hasty, sent):
+        with connected(hasty) as connection:
             connection.sendall(sent)
             status, _, answer = said(rest(connection))
             assert status in (400, 408) and answer["error"]["type"] in ("not_http", "late")
 
-    def test_a_connection_that_asks_for_nothing_more_is_closed(self, served):
-        with connected(served) as connection:
+    def test_a_connection_that_asks_for_nothing_more_is_closed(self, hasty):
+        with connected(hasty) as connection:
             connection.sendall(WHOLE)
             status, _, answer = said(rest(connection))
             assert status == 200 and answer["results"][0]["verdict"] == "first"
@@ -142,7 +164,7 @@ class TestHeads:
                 + trailers
                 + b"\r\n"
             )
-            assert said(connection.recv(65536))[0] == 200
+            assert said(one_answer(connection))[0] == 200
 
     def test_a_websocket_is_not_opened(self, served):
         with connected(served) as connection:
@@ -151,12 +173,12 @@ class TestHeads:
                 b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
                 b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
             )
-            assert connection.recv(65536).startswith(b"HTTP/1.1 200")  # as the GET that it is
+            assert one_answer(connection).startswith(b"HTTP/1.1 200")  # as the GET that it is
 
 
 class TestConnections:
-    def test_requests_in_a_row_are_answered_in_order(self, served):
-        with connected(served) as connection:
+    def test_requests_in_a_row_are_answered_in_order(self, hasty):
+        with connected(hasty) as connection:
             connection.sendall(WHOLE * 3)
             found = rest(connection)
             assert found.count(b"HTTP/1.1 200") == 3
@@ -181,7 +203,7 @@ class TestConnections:
                 assert first.recv(100) == b""
                 # Whoever is at a request is not among them.
                 at_work.sendall(BODY)
-                assert at_work.recv(65536).startswith(b"HTTP/1.1 200")
+                assert one_answer(at_work).startswith(b"HTTP/1.1 200")
                 assert held[-1].send(b"G") == 1
             finally:
                 for each in others:
@@ -207,8 +229,8 @@ class TestConnections:
 class TestBodies:
     @pytest.mark.fault(23, "slow body")
     @pytest.mark.parametrize("sent", [b"", BODY[:10]])
-    def test_a_body_that_does_not_end_is_not_waited_for(self, served, sent):
-        with connected(served) as connection:
+    def test_a_body_that_does_not_end_is_not_waited_for(self, hasty, sent):
+        with connected(hasty) as connection:
             connection.sendall(HEAD + b"Content-Length: %d\r\n\r\n" % len(BODY) + sent)
             status, headers, answer = said(rest(connection))
             assert status == 408 and answer["error"]["type"] == "late"
@@ -218,7 +240,7 @@ class TestBodies:
     def test_200_mb_are_refused_by_their_length_and_not_read(self, served):
         with connected(served) as connection:
             connection.sendall(HEAD + b"Content-Length: 200000000\r\n\r\n")
-            assert said(connection.recv(65536))[0] == 413
+            assert said(one_answer(connection))[0] == 413
 
     @pytest.mark.fault(23, "long body")
     def test_200_mb_of_no_stated_length_are_cut_off(self, served):
@@ -276,7 +298,7 @@ class TestBodies:
     ):
         with connected(served) as connection:
             connection.sendall(HEAD + b"Content-Length: %d\r\n\r\n" % len(body) + body)
-            status, _, answer = said(connection.recv(65536))
+            status, _, answer = said(one_answer(connection))
             assert status in (400, 422)
             assert expected.casefold() in answer["error"]["message"].casefold(), answer
             assert len(json.dumps(answer)) < 1000
