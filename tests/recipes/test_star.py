@@ -64,7 +64,7 @@ def test_a_run_leaves_what_the_pages_say(small):
         *("round-1", "round-2", "judgements", "results.json", "report.md", "report.html"),
     }
     assert {path.name for path in (run / "round-1").iterdir()} == {
-        *("rows.jsonl.gz", "rows.json", "traces.json", "checkpoint"),
+        *("rows.jsonl.gz", "rows.json", "traces.json", "signals.json", "scan.json", "checkpoint"),
     }
     assert [path.name for path in (run / "judgements").iterdir()] == ["exam.jsonl.gz"]
     assert set(json.loads((run / "timings.json").read_text())) == {
