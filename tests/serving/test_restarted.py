@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -44,21 +45,36 @@ def stop(server: subprocess.Popen[bytes], how: signal.Signals) -> None:
     server.wait(60)
 
 
-@pytest.mark.fault(24, "restart")
-@pytest.mark.fault(1, "server")
-def test_a_server_killed_under_load_answers_the_same_when_it_is_back(tmp_path, size, figure):
-    """What is answered before a kill, across it and after it is what it is without one."""
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[[str], subprocess.Popen[bytes]]]:
+    """Starts servers, all at one port; none outlives the test."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    patience = Patience(max_retries=60, first_wait_seconds=0.2, item_seconds=240.0)
-    judge = ServedJudge(f"http://127.0.0.1:{port}", max_concurrency=4, patience=patience)
+    servers: list[subprocess.Popen[bytes]] = []
 
-    undisturbed = started(port, tmp_path / "other.sqlite")
+    def start(store: str) -> subprocess.Popen[bytes]:
+        servers.append(started(port, tmp_path / store))
+        return servers[-1]
+
+    start.port = port
+    yield start
+    for server in servers:
+        if server.poll() is None:
+            stop(server, signal.SIGKILL)
+
+
+@pytest.mark.fault(24, "restart")
+@pytest.mark.fault(1, "server")
+def test_a_server_killed_under_load_answers_the_same_when_it_is_back(start, size, figure):
+    """What is answered before a kill, across it and after it is what it is without one."""
+    patience = Patience(max_retries=60, first_wait_seconds=0.2, item_seconds=240.0)
+    judge = ServedJudge(f"http://127.0.0.1:{start.port}", max_concurrency=4, patience=patience)
+
+    undisturbed = start("other.sqlite")
     expected = judge(COMPARISONS)
     stop(undisturbed, signal.SIGTERM)
 
-    store = tmp_path / "served.sqlite"
-    server = started(port, store)
+    server = start("served.sqlite")
     shares = [COMPARISONS[number::NUM_CLIENTS] for number in range(NUM_CLIENTS)]
     done: list[int] = []
 
@@ -83,7 +99,7 @@ def test_a_server_killed_under_load_answers_the_same_when_it_is_back(tmp_path, s
             stop(server, signal.SIGKILL)
             before, killed = len(done), time.monotonic()
             figure("kills", 1)
-            server = started(port, store)
+            server = start("served.sqlite")
             wait_for(before + 1)
             figure("recovery_seconds", time.monotonic() - killed)
         answered = [each.result(timeout=240) for each in asked]

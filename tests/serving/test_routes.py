@@ -333,6 +333,7 @@ class TestDecisions:
 
 
 class TestOperation:
+    @pytest.mark.fault(23, "no key")
     def test_health_needs_no_key_and_everything_else_does(self, serve, make_stating):
         served = serve(make_stating(longer), key="s3cret-key")
         assert served.send("GET", "/healthz")[:2] == (200, {"status": "ok", "judge": "f00d"})
@@ -343,6 +344,7 @@ class TestOperation:
             assert served.send("GET", "/v1/judge", Authorization=wrong)[0] == 401
         assert served.send("GET", "/v1/judge", Authorization="Bearer s3cret-key")[0] == 200
 
+    @pytest.mark.fault(23, "long body")
     def test_a_body_that_is_too_long_is_refused(self, serve, make_stating):
         served = serve(make_stating(longer), limits=RequestLimits(max_body_bytes=1000))
         asked = {"comparisons": [{"prompt": Q, "first": "a" * 2000, "second": "b"}]}
@@ -381,6 +383,7 @@ class TestOperation:
             status, found = served.post(path, asked)
             assert status == 503 and "no answer" in found["error"]["message"]
 
+    @pytest.mark.fault(23, "busy")
     def test_a_crowd_is_turned_away_and_told_when_to_come_back(self, serve, make_stating):
         door = threading.Event()
         judge = make_stating(longer)
