@@ -71,7 +71,8 @@ def patterns() -> Iterator[Pattern]:
                 if ast.unparse(one).startswith("re.") and isinstance(one, ast.Attribute):
                     flags |= getattr(re, one.attr)
             match call.args[0]:
-                case ast.Constant(value=str(text)):
+                case ast.Constant(value=str() | bytes() as given):
+                    text = given if isinstance(given, str) else given.decode("latin-1")
                     yield Pattern(name, re.compile(text, flags), uses)
                 case _ if name in BUILT:
                     yield Pattern(name, re.compile(BUILT[name], flags), ("fullmatch",))
