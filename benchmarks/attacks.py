@@ -10,15 +10,15 @@ preferences. Each is trained on the same labelled pairs twice: without adversari
 sets named by `--sources`, each as NAME.jsonl.gz. Every judge is then evaluated on held-out groups,
 and `--items` of the pairs attacked. No text of an attack that is measured is trained on.
 
-Prints a line a judge, seed and test set, and keeps them in `attacks.json`. Killed at any moment,
-the same command goes on where it was.
+Prints a line a judge and seed, and a table in Markdown; keeps the lines in `attacks.json`, with
+every attack. Killed at any moment, the same command goes on where it was.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import tyro
 
@@ -93,6 +93,47 @@ def main() -> None:
                 trained = train(config, name, replace(data, adversarial=share), seed)
                 lines += attack(config, name, trained, data, share, seed)
                 write_json(config.output / "attacks.json", lines)
+    print("\n".join(table(lines)))
+
+
+ROWS = {
+    "test_accuracy": "accuracy, test pairs",
+    "accuracy": "accuracy, before the attack",
+    "gated_accuracy": "same with a gate of 4 words",
+    "consistency": "same verdict in both orders",
+    "keys": "master keys win, mean",
+    "keys_one_order": "each order for itself",
+    "keys_gated": "with a gate of 4 words",
+    "worst_key": "worst key",
+    "resistance": "resistance, all families",
+    "unseen_resistance": "resistance, unseen families",
+}
+
+
+def table(lines: Sequence[Mapping[str, object]]) -> list[str]:
+    """The lines as a table in Markdown, a column each; shares in per cent."""
+    names = [f"{line['judge']}, share {line['share']}, seed {line['seed']}" for line in lines]
+    return [
+        f"| | {' | '.join(names)} |",
+        "|---" * (1 + len(names)) + "|",
+        *(
+            f"| {label} | {' | '.join(percents(line[key]) for line in lines)} |"
+            for key, label in ROWS.items()
+        ),
+    ]
+
+
+def percents(value: Any) -> str:  # noqa: ANN401 - a number of any line
+    """An estimate as `rounded` gives it, in per cent; of a key with its name."""
+    match value:
+        case None:
+            return "-"
+        case [str(name), found]:
+            return f'"{name}" {percents(found)}'
+        case [float(share), float(low), float(high)]:
+            return f"{100 * share:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
+        case _:
+            return str(value)
 
 
 def world_sets(config: AttacksConfig, seed: int) -> DataConfig:
