@@ -3,8 +3,9 @@
     python scripts/lock.py --uv PATH    write it, with the versions that are installed here
     python scripts/lock.py --check      write nothing: exit with 1 if it does not fit pyproject.toml
 
-torch is not in it, nor what torch alone brings: whoever has an accelerator installs a build of it
-of their own, and each build is another file. The Makefile names its version.
+pip is not in it, which every environment has already, nor torch, nor what torch alone brings:
+whoever has an accelerator installs a build of it of their own, and each build is another file. The
+Makefile names its version.
 """
 
 import argparse
@@ -24,7 +25,7 @@ from packaging.version import Version
 
 ROOT = Path(__file__).parent.parent
 LOCK = ROOT / "requirements-ci.lock"
-NOT_LOCKED = ("jurist", "torch")
+NOT_LOCKED = ("jurist", "pip", "torch")
 BUILDING = ("editables>=0.5", "hatchling>=1.27")
 """What builds and installs this package where pip may not fetch it for itself."""
 

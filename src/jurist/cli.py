@@ -4,12 +4,12 @@ import logging
 import os
 import signal
 import sys
+import traceback
 from importlib import import_module
-from types import FrameType
+from types import FrameType, TracebackType
 from typing import Any
 
 import tyro
-from rich.console import Console
 from rich.logging import RichHandler
 
 from jurist.errors import ConfigError, JuristError
@@ -47,6 +47,7 @@ from jurist.recipes.star_rationalizer import run_star_rationalizer
 from jurist.recipes.star_sft import run_star_sft
 from jurist.recipes.suites import run_suites
 from jurist.recipes.vote import run_vote
+from jurist.showing import Console, FitToShow, fit_to_show
 
 COMMANDS = {
     "quickstart": run_quickstart,
@@ -103,12 +104,12 @@ def main() -> None:
         interrupt(signal.SIGINT, frame)
 
     signal.signal(signal.SIGTERM, terminate)
+    sys.excepthook = _show_crash
     console = Console(stderr=True)
-    logging.basicConfig(
-        level=logging.INFO,
-        format="%(message)s",
-        handlers=[RichHandler(console=console, show_path=False, show_level=False, show_time=False)],
-    )
+    handler = RichHandler(console=console, show_path=False, show_level=False, show_time=False)
+    # Of the handler: it gets what other libraries log, too.
+    handler.addFilter(FitToShow())
+    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[handler])
     try:
         if is_helper():
             help_main_process()
@@ -116,7 +117,7 @@ def main() -> None:
         with leading():
             status = _run(sys.argv[1:])
     except JuristError as error:
-        print(f"jurist: {error}", file=sys.stderr)
+        print(f"jurist: {fit_to_show(str(error))}", file=sys.stderr)
         sys.exit(error.exit_code)
     except ModuleNotFoundError as error:
         advice = install_advice(error)
@@ -134,6 +135,14 @@ def main() -> None:
         print(f"jurist: {how}; run the same command to go on", file=sys.stderr)
         sys.exit(143 if terminated else 130)
     sys.exit(status or 0)
+
+
+def _show_crash(
+    kind: type[BaseException], error: BaseException, frames: TracebackType | None
+) -> None:
+    """Write a traceback as Python does, fit to be shown: people paste them into reports."""
+    said = "".join(traceback.format_exception(kind, error, frames))
+    print(fit_to_show(said), end="", file=sys.stderr)
 
 
 def _run(arguments: list[str]) -> int | None:

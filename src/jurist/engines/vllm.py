@@ -36,9 +36,9 @@ from jurist.models.load import (
     Dtype,
     load_causal,
     load_tokenizer,
-    refuse_pickle,
     weights_fingerprint,
 )
+from jurist.models.unsafe import refuse_unsafe
 from jurist.progress import progress
 from jurist.types import Completion, Conversation, Sampling, StoppingRule
 
@@ -118,7 +118,7 @@ class VllmEngine:
                 or vLLM cannot run it here.
         """
         vllm = _vllm()
-        refuse_pickle(model)
+        refuse_unsafe(model)
         tokenizer = load_tokenizer(model)
         if importlib.import_module("vllm.platforms").current_platform.is_cpu():
             settings = _ON_PROCESSOR | settings

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 import jurist
 from jurist.recipes.run import PACKAGES, installed_version
+from jurist.showing import Console
 from jurist.tracking import TrackerName
 from jurist.worlds import BASE
 

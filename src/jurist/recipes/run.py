@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast
 
 import jurist
+from jurist.engines.server import refuse_secret_in
 from jurist.errors import ConfigError, StoreError
 from jurist.rehearsal import begin_work, rehearsal
 from jurist.storage import locked, make_directory, write_json
@@ -77,6 +78,7 @@ def open_run(recipe: str, config: RecipeConfig) -> Generator[Path]:
         StoreError: If it cannot be written.
     """
     asked = {"recipe": recipe, "config": to_json(config)}
+    _refuse_secrets(asked["config"])
     refuse_unready(_asked_trackers(config))
     if (dry := rehearsal()) is not None:
         dry.recipe, dry.config = recipe, config
@@ -95,6 +97,13 @@ def open_run(recipe: str, config: RecipeConfig) -> Generator[Path]:
             write_json(output / "environment.json", environment())
             write_json(path, asked)
         yield output
+
+
+def _refuse_secrets(config: dict[str, Any]) -> None:
+    """Refuse an address that may hold a secret, before it is kept in `config.json`."""
+    for name, value in _settings(config).items():
+        if isinstance(value, str) and name.rpartition(".")[2] == "base_url":
+            refuse_secret_in(value)
 
 
 def _looked_at(output: Path, asked: dict[str, Any]) -> str:

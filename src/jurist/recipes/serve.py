@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from rich.console import Console
-
 import jurist
 from jurist.data.stack_texts import StackTexts
 from jurist.errors import ConfigError
@@ -21,6 +19,7 @@ from jurist.recipes.guidelines import read_references
 from jurist.recipes.judge_config import JudgeConfig
 from jurist.recipes.loaded import LoadedJudge
 from jurist.rehearsal import begin_work
+from jurist.showing import Console
 from jurist.types import Conversation
 
 if TYPE_CHECKING:
