@@ -63,7 +63,7 @@ def without_keys(text: str, keys: Iterable[str]) -> str:
 
     Example:
         >>> without_keys("no such key: c2VjcmV0LWtleQ==", ["secret-key"])
-        'no such key: [key]=='
+        'no such key: [key]Q=='
     """
     for key in keys:
         if len(key) < _LEAST_KEY:
