@@ -14,7 +14,7 @@ from jurist.models.rendering import TooSlow, in_time
 from jurist.types import user
 
 ESCAPES = [
-    "{{ cycler.__init__.__globals__.os.mkdir(PATH) }}",
+    "{{ cycler.__init__.__globals__.os.makedirs(PATH, exist_ok=True) }}",
     "{{ lipsum.__globals__['os'].mkdir(PATH) }}",
     "{{ ''.__class__.__mro__[1].__subclasses__() | string }}",
     "{{ raise_exception.__globals__ | string }}",
@@ -102,4 +102,4 @@ def test_what_comes_to_an_end_is_given_with_its_value_or_its_error():
     with pytest.raises(KeyError, match="x"):
         in_time(lambda: {}["x"])
     with pytest.raises(TooSlow):
-        in_time(lambda: time.sleep(0.2), seconds=0.01)
+        in_time(lambda: [time.sleep(0.001) for _ in range(1_000)], seconds=0.01)

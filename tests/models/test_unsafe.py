@@ -4,6 +4,7 @@ import json
 import os
 import pickle
 import shutil
+import warnings
 from pathlib import Path
 
 import pytest
@@ -54,9 +55,10 @@ def checkpoint(tmp_path) -> Path:
 
 @pytest.fixture
 def adapter(tmp_path) -> Path:
-    base = AutoModelForCausalLM.from_pretrained(BASE)
     lora = LoraConfig(task_type="CAUSAL_LM", r=1, target_modules=["q_proj"])
-    get_peft_model(base, lora).save_pretrained(tmp_path / "adapter")
+    with warnings.catch_warnings(action="ignore"):  # PEFT's, of names in transformers
+        base = AutoModelForCausalLM.from_pretrained(BASE)
+        get_peft_model(base, lora).save_pretrained(tmp_path / "adapter")
     for name in ("tokenizer.json", "tokenizer_config.json"):
         shutil.copy(BASE / name, tmp_path / "adapter" / name)
     return tmp_path / "adapter"

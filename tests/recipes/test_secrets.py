@@ -150,7 +150,7 @@ def test_no_key_is_in_anything_that_judging_leaves(keyed, echoing, world, tmp_pa
 
 
 @pytest.mark.fault(26, "secrets")
-@pytest.mark.parametrize("status", [401, 307, 400])
+@pytest.mark.parametrize("status", [401, 307])
 def test_no_key_is_in_what_is_said_of_a_refusal(keyed, echoing, world, tmp_path, status):
     url = echoing(*[status] * 40)
     judge = ["judge", *by_server(url), "--pairs", world / "test.jsonl"]
@@ -163,7 +163,6 @@ def test_no_key_is_in_what_is_said_of_a_refusal(keyed, echoing, world, tmp_path,
 @pytest.mark.fault(26, "secrets")
 def test_no_key_is_in_what_other_commands_say(keyed, trained, world, tmp_path):
     assert_silent(keyed("--help"), 0)
-    assert_silent(keyed("evaluate", "--help"), 0)
     assert_silent(keyed("doctor"), 0, 1)
     assert_silent(keyed("push", trained, "--repo", "owner/name", "--dry-run"), 0)
     # Nothing listens there: the hub's library says what it could not send.

@@ -103,7 +103,14 @@ def dataset_rows(source: str, *, split: str | None) -> tuple[str, Iterator[Row]]
             f"{source}: no such file or folder, and the Hugging Face hub cannot be reached to "
             f"look there ({error}); check the path, or go online, or unset HF_HUB_OFFLINE"
         ) from error
-    except (exceptions.DatasetsError, ValueError, TypeError, LookupError, OSError) as error:
+    except (
+        exceptions.DatasetsError,
+        RuntimeError,  # of a data set that is a program, which the library no longer runs
+        ValueError,
+        TypeError,
+        LookupError,
+        OSError,
+    ) as error:
         raise DataError(f"{source}: the data set cannot be read: {error!r}") from error
     return name, _rows(f"{source}[{name}]", table)
 

@@ -19,6 +19,10 @@ class TooSlow(Exception):
     """It did not come to an end in time, and was ended."""
 
 
+class _Ended(BaseException):
+    """Raised in the midst of the work."""
+
+
 def in_time(work: Callable[[], _Value], *, seconds: float = SECONDS) -> _Value:
     """Do some work in pure Python, and end it if it takes too long.
 
@@ -31,6 +35,8 @@ def in_time(work: Callable[[], _Value], *, seconds: float = SECONDS) -> _Value:
     def run() -> None:
         try:
             found.append(work())
+        except _Ended:
+            return
         except Exception as error:  # noqa: BLE001 - raised again, in the thread that asked
             raised.append(error)
 
@@ -39,7 +45,7 @@ def in_time(work: Callable[[], _Value], *, seconds: float = SECONDS) -> _Value:
     thread.join(seconds)
     if thread.is_alive():
         ctypes.pythonapi.PyThreadState_SetAsyncExc(
-            ctypes.c_ulong(thread.ident or 0), ctypes.py_object(SystemExit)
+            ctypes.c_ulong(thread.ident or 0), ctypes.py_object(_Ended)
         )
         raise TooSlow
     if raised:
