@@ -13,13 +13,14 @@ import tyro
 from rich.logging import RichHandler
 
 from jurist.errors import ConfigError, JuristError
+from jurist.extras import install_advice
 from jurist.recipes.bradley_terry import run_bradley_terry
 from jurist.recipes.cloud import run_cloud
 from jurist.recipes.compare import run_compare
 from jurist.recipes.completion import run_completion
 from jurist.recipes.con_j import run_con_j
 from jurist.recipes.critic_rm import run_critic_rm
-from jurist.recipes.doctor import install_advice, run_doctor
+from jurist.recipes.doctor import run_doctor
 from jurist.recipes.dry_run import with_dry_run
 from jurist.recipes.evaluate import run_evaluate
 from jurist.recipes.export import run_export
@@ -119,7 +120,7 @@ def main() -> None:
     except JuristError as error:
         print(f"jurist: {fit_to_show(str(error))}", file=sys.stderr)
         sys.exit(error.exit_code)
-    except ModuleNotFoundError as error:
+    except ImportError as error:
         advice = install_advice(error)
         if advice is None:
             raise

@@ -31,6 +31,7 @@ from jurist.engines.gathering import Gathering
 from jurist.engines.local import completion, refuse_too_long, refuse_unlike
 from jurist.engines.schedule import Schedule, Start
 from jurist.errors import ConfigError, EngineError
+from jurist.extras import refuse_unfit
 from jurist.models.chat import encode_prompt, encode_text, stop_ids
 from jurist.models.load import (
     Dtype,
@@ -367,7 +368,7 @@ def _vllm() -> Any:  # noqa: ANN401 - a module, which is not there when types ar
         os.environ.setdefault(name, value)
     try:
         with warnings.catch_warnings(action="ignore"):
-            return importlib.import_module("vllm")
+            found = importlib.import_module("vllm")
     except ModuleNotFoundError as error:
         if error.name != "vllm":
             raise
@@ -376,6 +377,8 @@ def _vllm() -> Any:  # noqa: ANN401 - a module, which is not there when types ar
             "own, pip install 'jurist[vllm]', then pip install 'transformers>=5.23,<6'; without "
             "vLLM, use --engine transformers"
         ) from None
+    refuse_unfit("vllm")
+    return found
 
 
 @contextmanager

@@ -18,13 +18,13 @@ import types
 import typing
 from collections.abc import Generator
 from contextlib import contextmanager
-from importlib import metadata
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast
 
 import jurist
 from jurist.engines.server import refuse_secret_in
 from jurist.errors import ConfigError, StoreError
+from jurist.extras import installed_version
 from jurist.rehearsal import begin_work, rehearsal
 from jurist.storage import locked, make_directory, write_json
 from jurist.tracking import TrackerName, refuse_unready
@@ -346,14 +346,6 @@ def _timings(run: Path) -> dict[str, float]:
         return {}
     except ValueError as error:
         raise StoreError(f"{run / 'timings.json'}: not JSON ({error}); delete it") from None
-
-
-def installed_version(package: str) -> str | None:
-    """Version of an installed package, or None. Does not import it."""
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
 
 
 def _git_revision() -> str | None:

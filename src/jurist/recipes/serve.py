@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal
 import jurist
 from jurist.data.stack_texts import StackTexts
 from jurist.errors import ConfigError
+from jurist.extras import refuse_unfit
 from jurist.recipes.guidelines import read_references
 from jurist.recipes.judge_config import JudgeConfig
 from jurist.recipes.loaded import LoadedJudge
@@ -129,6 +130,7 @@ def run_serve(config: ServeConfig) -> int:
         raise ConfigError(
             f"serving needs {', '.join(missing)}, of an extra: pip install 'jurist[serve]'"
         )
+    refuse_unfit("serve")
     against = read_references(config.against) if config.against else {}
     begin_work()
     from jurist.serving import (
