@@ -123,6 +123,8 @@ def _disk() -> Finding:
 def _accelerator() -> Finding:
     if importlib.util.find_spec("torch") is None:
         return Finding(what="accelerator", found="not looked for: no torch")
+    if unfit_versions("train"):
+        return Finding(what="accelerator", found="not looked for: no version that fits")
     from jurist.models.load import accelerator_name
 
     return Finding(what="accelerator", found=accelerator_name())
