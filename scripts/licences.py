@@ -11,6 +11,7 @@ those of requirements-ci.lock.
 import argparse
 import re
 import sys
+import tomllib
 from collections.abc import Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
@@ -91,7 +92,7 @@ def main() -> int:
     found = brought()
     wrong = [line for one in found if (line := fault(one))]
     if arguments.check:
-        listed = re.findall(r"^\| ([\w.-]+) \|.*\| ([^|]+) \|", PAGE.read_text("utf-8"), re.M)
+        listed = re.findall(r"^\| ([\w.-]+) \| \d.*\| ([^|]+) \|$", PAGE.read_text("utf-8"), re.M)
         now = {(one.name, one.licence) for one in found}
         wrong += [f"{PAGE.name}: has {name}: {said}" for name, said in set(listed) - now]
         wrong += [f"{PAGE.name}: lacks {name}: {said}" for name, said in now - set(listed)]
@@ -106,14 +107,17 @@ def main() -> int:
 def brought() -> list[Brought]:
     """Everything that is installed with this package and its extras, by name."""
     by: dict[str, set[str]] = {}
-    for line in metadata.requires("jurist") or []:
-        one = Requirement(line)
-        extra = re.search(r"extra == ['\"](\w+)['\"]", str(one.marker or ""))
-        named = extra[1] if extra else "always"
-        if named in ("all", "consumers", "docs", "dev", *ELSEWHERE):
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    groups: dict[str, list[str]] = {
+        "always": project["dependencies"],
+        **project["optional-dependencies"],
+    }
+    for extra, lines in groups.items():
+        if extra in ("all", "consumers", "docs", "dev", *ELSEWHERE):
             continue
-        if one.marker is None or one.marker.evaluate({"extra": named}):
-            _follow(one, named, by)
+        for one in map(Requirement, lines):
+            if one.marker is None or one.marker.evaluate():
+                _follow(one, extra, by)
     locked = _locked()
     return [
         Brought(name, locked.get(name, _version(name)), licence(name), ", ".join(sorted(extras)))

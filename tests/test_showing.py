@@ -112,6 +112,7 @@ def test_what_is_logged_is_fit_to_show(monkeypatch):
     assert record.getMessage() == "\\x1b[2J of [key]" == fit_to_show("\x1b[2J of canary-of-a-token")
 
 
+@pytest.mark.fault(26, "terminal")
 @pytest.mark.parametrize("terminal", [True, False])
 def test_a_console_writes_no_control_character_but_its_own(terminal: bool):
     out = io.StringIO()

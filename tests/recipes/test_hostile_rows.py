@@ -106,7 +106,7 @@ def hides_nothing(text: str) -> bool:
     return not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", text)
 
 
-@pytest.mark.fault(26, "path in an id", "formula cell", "HTML")
+@pytest.mark.fault(26, "path in an id", "formula cell", "HTML", "terminal")
 @pytest.mark.parametrize("command", ["evaluate", "label"])
 def test_hostile_rows_leave_the_files_of_harmless_ones(
     jurist, served, write_rows, tmp_path, command
@@ -161,7 +161,7 @@ def test_rows_that_are_set_aside_make_no_path_of_their_ids(jurist, served, write
     assert sorted(path.name for path in tmp_path.iterdir()) == ["pairs.jsonl", "run"]
 
 
-@pytest.mark.fault(26, "HTML")
+@pytest.mark.fault(26, "terminal")
 def test_a_refused_row_does_nothing_to_the_terminal(jurist, tmp_path, write_rows):
     path = write_rows({f"\x1b[2J{BAD}": BAD, "id": BAD})
     done = jurist("evaluate", "--model", BAD.replace("\0", ""), "--test", path, "--output", "run")

@@ -77,8 +77,9 @@ def open_run(recipe: str, config: RecipeConfig) -> Generator[Path]:
             names the first setting that differs. If a tracker that is asked for is not ready.
         StoreError: If it cannot be written.
     """
-    asked = {"recipe": recipe, "config": to_json(config)}
-    _refuse_secrets(asked["config"])
+    settings = to_json(config)
+    asked = {"recipe": recipe, "config": settings}
+    _refuse_secrets(settings)
     refuse_unready(_asked_trackers(config))
     if (dry := rehearsal()) is not None:
         dry.recipe, dry.config = recipe, config
