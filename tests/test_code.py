@@ -54,6 +54,9 @@ def offences(source: str) -> Iterator[str]:
             if isinstance(node, ast.ImportFrom):
                 names = [node.module or ""]
             yield from (f"import {name}" for name in names if name.partition(".")[0] in IMPORTS)
+        # Named is enough: under another name it would be called all the same.
+        if isinstance(node, ast.Attribute) and name_of(node) in CALLS:
+            yield f"{name_of(node)}()"
         if isinstance(node, ast.Call):
             yield from called(name_of(node.func), node)
             for keyword in node.keywords:
@@ -62,7 +65,7 @@ def offences(source: str) -> Iterator[str]:
 
 def called(name: str, call: ast.Call) -> Iterator[str]:
     last = name.rpartition(".")[2]
-    if name in CALLS or last in ("read_pickle", "load_state"):
+    if ("." not in name and name in CALLS) or last in ("read_pickle", "load_state"):
         yield f"{name}()"
     if name.startswith("jinja2.") and last in ("Environment", "Template"):
         yield name
@@ -86,6 +89,7 @@ def given(keyword: ast.keyword) -> Iterator[str]:
         ("import csv", "import csv"),
         ("eval('1')", "eval()"),
         ("os.system(x)", "os.system()"),
+        ("load = torch.load", "torch.load()"),
         ("torch.load(path, weights_only=True)", "torch.load()"),
         ("f(trust_remote_code=flag)", "trust_remote_code="),
         ("f(trust_remote_code=True)", "trust_remote_code="),

@@ -164,7 +164,13 @@ def test_rows_that_are_set_aside_make_no_path_of_their_ids(jurist, served, write
 @pytest.mark.fault(26, "terminal")
 def test_a_refused_row_does_nothing_to_the_terminal(jurist, tmp_path, write_rows):
     path = write_rows({f"\x1b[2J{BAD}": BAD, "id": BAD})
-    done = jurist("evaluate", "--model", BAD.replace("\0", ""), "--test", path, "--output", "run")
+    done = jurist(
+        "evaluate", "--model", BAD.replace("\0", ""), "--test", path, "--output", tmp_path
+    )
     assert done.returncode in (2, 3)
     assert hides_nothing(done.stdout + done.stderr), done.stderr
     assert r"\x1b[2J" in done.stderr
+    missing = tmp_path / "\x1b[2Jnone.jsonl"
+    done = jurist("evaluate", "--model", "m", "--test", missing, "--output", tmp_path / "run")
+    assert done.returncode == 3
+    assert hides_nothing(done.stderr) and r"\x1b[2Jnone.jsonl: expected a file" in done.stderr

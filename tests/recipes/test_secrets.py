@@ -198,7 +198,7 @@ import logging, os, sys
 from jurist import cli
 
 def fail():
-    logging.getLogger("some.library").warning("sent %s", dict(os.environ))
+    logging.getLogger("elsewhere").warning("sent %s", dict(os.environ))
     raise RuntimeError(f"{os.environ['HF_TOKEN']} and \\x1b[2J {os.environ['OPENAI_API_KEY']}")
 
 cli._run = lambda arguments: fail()

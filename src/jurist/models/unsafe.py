@@ -86,8 +86,10 @@ def _refuse_pickle(folder: Path, wanted: str) -> None:
             f"{folder}: weights only as {', '.join(pickled)}, and loading those can run code; "
             f"convert them to safetensors"
         )
-    whole = "model.safetensors" if wanted.startswith("*") else wanted
-    raise ConfigError(f"{folder}: no weights here; a checkpoint has a {whole}")
+    raise ConfigError(
+        f"{folder}: no weights here; a checkpoint has a model.safetensors, "
+        f"an adapter an adapter_model.safetensors"
+    )
 
 
 def _refuse_foreign_parts(folder: Path) -> None:
