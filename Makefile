@@ -15,15 +15,25 @@ help:  ## List the commands
 
 # torch comes first and pinned to a release with CPU files on PyPI: with none installed, a looser
 # requirement may pull gigabytes of CUDA. On a machine with a GPU, install your own torch first.
-$(VENV)/installed: pyproject.toml Makefile
+$(VENV)/torch: Makefile
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -c "import torch" 2>/dev/null || $(BIN)/python -m pip install --quiet torch==2.13.0
+	touch $@
+
+$(VENV)/installed: $(VENV)/torch pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[all]'
 	touch $@
 
-$(VENV)/installed-dev: $(VENV)/installed
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
-	touch $@
+# What tests run on comes from the lock, each file by its hash. LOCK= takes the newest that fit.
+LOCK ?= requirements-ci.lock
+$(VENV)/installed-dev: $(VENV)/torch pyproject.toml $(LOCK)
+ifeq ($(LOCK),)
+	$(BIN)/python -m pip install --quiet --upgrade --editable '.[dev]'
+else
+	$(BIN)/python -m pip install --quiet --no-deps --require-hashes --requirement $(LOCK)
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+endif
+	touch $(VENV)/installed $@
 
 quickstart: $(VENV)/installed  ## Train and evaluate five judges on the world that ships
 	$(BIN)/jurist quickstart $(ARGS)
@@ -38,6 +48,9 @@ check: $(VENV)/installed-dev  ## Format, lint, types, import contracts, document
 	$(BIN)/ruff check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports
+	$(BIN)/python scripts/lock.py --check
+	$(BIN)/python scripts/licences.py --check
+	$(MAKE) audit
 	$(MAKE) docs
 
 format: $(VENV)/installed-dev  ## Format and mend what can be mended
@@ -57,6 +70,16 @@ rows: $(VENV)/installed-dev  ## Run the tests behind docs/coverage.md, write it,
 faults: export OMP_NUM_THREADS = 1
 faults: $(VENV)/installed-dev  ## Inject every fault at full size and write docs/reliability.md
 	$(BIN)/python scripts/faults.py
+
+# A tool of its own environment: it decides versions, and is needed for nothing else.
+UV ?= .venv-lock
+lock: $(VENV)/installed-dev  ## Write requirements-ci.lock, with the versions that are installed, and docs/licences.md
+	test -x $(UV)/bin/uv || ($(PYTHON) -m venv $(UV) && $(UV)/bin/python -m pip install --quiet uv==0.13.9)
+	$(BIN)/python scripts/lock.py --uv $(UV)/bin/uv
+	$(BIN)/python scripts/licences.py
+
+audit: $(VENV)/installed-dev  ## Ask whether a locked version has a known vulnerability, where that can be asked
+	$(BIN)/python scripts/audit.py
 
 bench: $(VENV)/installed-dev  ## Run the benchmarks, or ONLY=NAME
 	$(BIN)/python -m benchmarks $(ONLY) $(if $(ONLY),$(ARGS))
@@ -107,4 +130,4 @@ all: check test  ## What CI runs, and more
 clean:  ## Remove the environment and what was built
 	rm -rf $(VENV) docs/_build .pytest_cache .ruff_cache
 
-.PHONY: help quickstart test check format docs coverage rows faults bench rivals vllm test-vllm llama-cpp smollm2 all clean
+.PHONY: help quickstart test check format docs coverage rows faults lock audit bench rivals vllm test-vllm llama-cpp smollm2 all clean

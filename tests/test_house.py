@@ -25,6 +25,8 @@ TARGETS = (
     "smollm2",
     "clean",
     "faults",
+    "lock",
+    "audit",
 )
 
 # Written in pieces, so that this file does not hold them.

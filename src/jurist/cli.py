@@ -4,23 +4,25 @@ import logging
 import os
 import signal
 import sys
+import traceback
 from contextlib import suppress
 from importlib import import_module
-from types import FrameType
+from types import FrameType, TracebackType
 from typing import IO, Any, NoReturn
 
 import tyro
-from rich.console import Console
+from rich.console import Console as RichConsole
 from rich.logging import RichHandler
 
 from jurist.errors import ConfigError, JuristError
+from jurist.extras import install_advice
 from jurist.recipes.bradley_terry import run_bradley_terry
 from jurist.recipes.cloud import run_cloud
 from jurist.recipes.compare import run_compare
 from jurist.recipes.completion import run_completion
 from jurist.recipes.con_j import run_con_j
 from jurist.recipes.critic_rm import run_critic_rm
-from jurist.recipes.doctor import install_advice, run_doctor
+from jurist.recipes.doctor import run_doctor
 from jurist.recipes.dry_run import with_dry_run
 from jurist.recipes.evaluate import run_evaluate
 from jurist.recipes.export import run_export
@@ -50,6 +52,7 @@ from jurist.recipes.star_rationalizer import run_star_rationalizer
 from jurist.recipes.star_sft import run_star_sft
 from jurist.recipes.suites import run_suites
 from jurist.recipes.vote import run_vote
+from jurist.showing import Console, FitToShow, fit_to_show
 
 COMMANDS = {
     "quickstart": run_quickstart,
@@ -94,13 +97,13 @@ def main() -> None:
     unavailable, 5 store or disk, 129, 130 and 143 ended by a signal.
     """
     ended_by = _heed_signals()
-    Console.on_broken_pipe = _write_nowhere
+    RichConsole.on_broken_pipe = _write_nowhere
+    sys.excepthook = _show_crash
     console = Console(stderr=True)
-    logging.basicConfig(
-        level=logging.INFO,
-        format="%(message)s",
-        handlers=[RichHandler(console=console, show_path=False, show_level=False, show_time=False)],
-    )
+    handler = RichHandler(console=console, show_path=False, show_level=False, show_time=False)
+    # Of the handler: it gets what other libraries log, too.
+    handler.addFilter(FitToShow())
+    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[handler])
     try:
         if is_helper():
             help_main_process()
@@ -155,7 +158,7 @@ def _told(error: Exception) -> JuristError | None:
     """What is to be said of an error in one line; None of a bug."""
     if isinstance(error, JuristError):
         return error
-    if isinstance(error, ModuleNotFoundError):
+    if isinstance(error, ImportError):
         advice = install_advice(error)
         return None if advice is None else ConfigError(advice)
     return refusal(error)
@@ -171,7 +174,7 @@ def _end(status: int, last_words: str = "", *, at_once: bool = False) -> NoRetur
     """
     if last_words:
         with suppress(OSError):  # as when the terminal is gone
-            print(f"jurist: {last_words}", file=sys.stderr, flush=True)
+            print(f"jurist: {fit_to_show(last_words)}", file=sys.stderr, flush=True)
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -182,7 +185,7 @@ def _end(status: int, last_words: str = "", *, at_once: bool = False) -> NoRetur
     sys.exit(status)
 
 
-def _write_nowhere(self: Console) -> None:
+def _write_nowhere(self: RichConsole) -> None:
     """What rich is to do when nobody reads on: the work goes on, and ends as it would have."""
     self.quiet = True
     _to_nowhere(self.file)
@@ -192,6 +195,14 @@ def _to_nowhere(stream: IO[str]) -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, stream.fileno())
     os.close(nowhere)
+
+
+def _show_crash(
+    kind: type[BaseException], error: BaseException, frames: TracebackType | None
+) -> None:
+    """Write a traceback as Python does, fit to be shown: people paste them into reports."""
+    said = "".join(traceback.format_exception(kind, error, frames))
+    print(fit_to_show(said), end="", file=sys.stderr)
 
 
 def _run(arguments: list[str]) -> int | None:

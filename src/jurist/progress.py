@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -17,6 +16,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.text import Text
+
+from jurist.showing import Console, fit_to_show
 
 PLAIN_INTERVAL_SECONDS = 15.0
 """How often a log that is not a terminal gets a line."""
@@ -94,7 +95,8 @@ def _lines(description: str, total: int, unit: str) -> Generator[Callable[[int],
         rate = done / max(now - started, 1e-9)
         left = (total - done) / rate if rate else 0.0
         print(  # noqa: T201 - standard error is where progress goes
-            f"{description}: {done}/{total} {unit}, {rate:,.1f} {unit}/s, {left:.0f} s left",
+            f"{fit_to_show(description)}: {done}/{total} {unit}, {rate:,.1f} {unit}/s, "
+            f"{left:.0f} s left",
             file=sys.stderr,
             flush=True,
         )

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from jurist.extras import EXTRAS
 from jurist.recipes import doctor
-from jurist.recipes.doctor import EXTRAS, DoctorConfig, examine, run_doctor
+from jurist.recipes.doctor import DoctorConfig, examine, run_doctor
 
 PROJECT = Path(__file__).parents[2] / "pyproject.toml"
 

@@ -5,9 +5,9 @@ import json
 import pytest
 
 from jurist.errors import ConfigError, DataError
-from jurist.formats import Principle, Rubric
+from jurist.formats import Pointwise, Principle, Principles, Prometheus, Rubric
 from jurist.recipes.guidelines import read_aspects, read_principles, read_prometheus
-from jurist.types import Message, user
+from jurist.types import Comparison, Message, user
 
 LEVELS = ["bad", "poor", "fair", "good", "best"]
 
@@ -68,6 +68,24 @@ def test_files_that_are_not_named_or_not_there_are_said(tmp_path):
         read_prometheus("", "", seed=0)
     with pytest.raises(DataError, match=r"none\.jsonl: cannot read"):
         read_principles(str(tmp_path / "none.jsonl"))
+
+
+TEMPLATES = "{{ 7 * 7 }} {mark} {0.__class__} %(x)s ${x} {% raise %} {criteria} <b>"
+
+
+@pytest.mark.fault(26, "template")
+def test_guidelines_of_users_are_text_and_no_templates():
+    """They stand in the prompt byte for byte, whatever of a template's language is in them."""
+    rubric = Rubric(criteria=TEMPLATES, levels=tuple(f"{n} {TEMPLATES}" for n in range(5)))
+    references = {user("Q"): TEMPLATES}
+    said = Prometheus(rubric=rubric, references=references).render(user("Q"), TEMPLATES)
+    assert said[-1].content.count(TEMPLATES) == 8
+    pair = Comparison(prompt=user(TEMPLATES), first=TEMPLATES, second=f"{TEMPLATES}!")
+    principle = Principle(text=TEMPLATES, opposite=f"no {TEMPLATES}")
+    said = Principles(principles=(principle,)).render(pair)
+    assert said[-1].content.count(TEMPLATES) == 4
+    said = Pointwise(aspect=TEMPLATES).render(user(TEMPLATES), TEMPLATES)
+    assert said[-1].content.count(TEMPLATES) == 3
 
 
 def test_a_rubric_and_its_references_make_a_format(tmp_path):

@@ -457,6 +457,7 @@ def hostile(tmp_path_factory, results: Results) -> Path:
     return path
 
 
+@pytest.mark.fault(26, "HTML")
 def test_hostile_text_is_shown_and_does_nothing(open_page, hostile: Path):
     page = open_page(hostile)
     choose(page, other="1", text="ONERROR")
@@ -476,6 +477,7 @@ def test_hostile_text_is_shown_and_does_nothing(open_page, hostile: Path):
     assert page.evaluate("window.ran") is None
 
 
+@pytest.mark.fault(26, "HTML")
 def test_the_policy_stops_what_gets_into_the_page_all_the_same(browser, report: Path):
     page = browser.new_page()
     page.add_init_script(WATCH)

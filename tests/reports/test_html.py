@@ -165,6 +165,7 @@ def test_without_javascript_the_page_says_what_it_lacks_and_has_the_rest(page: s
     assert "Worst disagreements" in parsed.text and "STaR-DPO" in parsed.text
 
 
+@pytest.mark.fault(26, "HTML")
 def test_hostile_text_is_only_text(demo: Results, page: str):
     hostile = html(hostile_everywhere(demo))
     parsed = Page(hostile)

@@ -7,6 +7,7 @@ from typing import cast
 
 from jurist.data.lines import Columns, Row
 from jurist.errors import ConfigError, DataError
+from jurist.extras import refuse_unfit
 
 _BATCH_ROWS = 1024
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
@@ -26,6 +27,7 @@ def parquet_rows(path: Path) -> Iterator[Row]:
         raise ConfigError(
             f"{path}: Parquet needs pyarrow, which is not installed: pip install 'jurist[parquet]'"
         ) from error
+    refuse_unfit("parquet")
     number = 0
     try:
         with parquet.ParquetFile(path) as file:
@@ -78,6 +80,7 @@ def dataset_rows(source: str, *, split: str | None) -> tuple[str, Iterator[Row]]
             f"{source}: {what}; to read it as a data set of the Hugging Face library: "
             f"pip install 'jurist[datasets]'"
         ) from error
+    refuse_unfit("datasets")
     # The library raises errors of every family; what each means to the caller is told apart here.
     try:
         if is_saved_dataset(Path(source)):
@@ -103,7 +106,14 @@ def dataset_rows(source: str, *, split: str | None) -> tuple[str, Iterator[Row]]
             f"{source}: no such file or folder, and the Hugging Face hub cannot be reached to "
             f"look there ({error}); check the path, or go online, or unset HF_HUB_OFFLINE"
         ) from error
-    except (exceptions.DatasetsError, ValueError, TypeError, LookupError, OSError) as error:
+    except (
+        exceptions.DatasetsError,
+        RuntimeError,  # of a data set that is a program, which the library no longer runs
+        ValueError,
+        TypeError,
+        LookupError,
+        OSError,
+    ) as error:
         raise DataError(f"{source}: the data set cannot be read: {error!r}") from error
     return name, _rows(f"{source}[{name}]", table)
 

@@ -8,11 +8,10 @@ there is one (`jurist.engines.connection`). When it may go, and how often, is fo
 import asyncio
 import logging
 import os
-import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from types import TracebackType
-from typing import Final, Self, TypeVar
+from typing import Final, Self, TypeVar, cast
 
 import jurist
 from jurist.engines.chat_api import (
@@ -36,6 +35,7 @@ from jurist.engines.connection import (
 from jurist.engines.patience import retry_after_seconds
 from jurist.engines.restraint import Restraint
 from jurist.errors import DataError, EngineError, OutageError
+from jurist.showing import without_keys, without_secrets
 
 MAX_REPLY_BYTES: Final = 16 * 2**20
 """Longest reply that is read; the connection is closed on a longer one."""
@@ -50,7 +50,6 @@ RETRIES_BEFORE_ANY_ANSWER: Final = 2
 _RETRIED: Final = frozenset({408, 409, 425, 429})
 _BUSY: Final = frozenset({429, 503, 529})
 _FATAL: Final = frozenset({401, 402, 403, 404, 501})
-_LEAST_KEY: Final = 8
 
 logger = logging.getLogger(__name__)
 
@@ -388,7 +387,7 @@ class ChatSession:
         if encoding.lower() != "identity":
             raise _Failed(f"the reply is compressed ({encoding}) though none was asked for")
         if reply.status == 200:
-            return parse_object(reply.content)
+            return self._reply_without_key(reply.content)
         raise self._refusal(reply, body, subject)
 
     async def _exchange(self, body: bytes, connection: Connection) -> Reply:
@@ -467,7 +466,27 @@ class ChatSession:
             return "the server, or the model on it, cannot do what is asked for"
         return "the account cannot pay for this request"
 
-    def _without_key(self, text: str) -> str:
+    def _reply_without_key(self, content: bytes) -> Json:
+        """A reply as JSON, in which no text holds the key: some proxies send requests back."""
+        reply = parse_object(content)
         key = os.environ.get(self._key_name, "")
-        text = text.replace(key, "[key]") if len(key) >= _LEAST_KEY else text
-        return re.sub(r"\b(sk|hf)[-_][\w*.-]{6,}", "[key]", text)
+        # In escapes the key may stand there too, and in nothing else.
+        if key and (key.encode() in content or b"\\u" in content or b"\\/" in content):
+            return cast(Json, _cleaned(reply, [key]))
+        return reply
+
+    def _without_key(self, text: str) -> str:
+        return without_secrets(without_keys(text, [os.environ.get(self._key_name, "")]))
+
+
+def _cleaned(value: object, keys: list[str]) -> object:
+    if isinstance(value, str):
+        return without_keys(value, keys)
+    if isinstance(value, list):
+        return [_cleaned(item, keys) for item in cast(list[object], value)]
+    if isinstance(value, dict):
+        return {
+            without_keys(name, keys): _cleaned(item, keys)
+            for name, item in cast(dict[str, object], value).items()
+        }
+    return value

@@ -3,6 +3,7 @@
 import asyncio
 import math
 import os
+import re
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Generic, TypeVar
@@ -171,20 +172,28 @@ def run_to_end(work: Coroutine[None, None, None]) -> None:
         thread.submit(run).result()
 
 
-def _checked(base_url: str, path: str) -> str:
-    """The address without a slash at its end, if it is one that may be asked."""
-    address = base_url.strip().rstrip("/")
-    try:
-        parts = urlsplit(address)
-        fine = parts.scheme in ("http", "https") and bool(Address.parse(address))
-    except ValueError:
-        parts, fine = urlsplit(""), False
-    if parts.username or parts.password or parts.query or parts.fragment:
+def refuse_secret_in(base_url: str) -> None:
+    """Refuse an address with parts in which secrets are put.
+
+    Raises:
+        ConfigError: If it has a user, a password, a query or a fragment.
+    """
+    if re.search(r"[?#]|//[^/]*@", base_url):
         # The address itself is not shown: there may be a secret in it.
         raise ConfigError(
             "base_url may hold no user, password, query or fragment; a key belongs in an "
             "environment variable"
         )
+
+
+def _checked(base_url: str, path: str) -> str:
+    """The address without a slash at its end, if it is one that may be asked."""
+    refuse_secret_in(base_url)
+    address = base_url.strip().rstrip("/")
+    try:
+        fine = urlsplit(address).scheme in ("http", "https") and bool(Address.parse(address))
+    except ValueError:
+        fine = False
     if not fine or address.endswith(path):
         raise ConfigError(
             f"base_url must be what stands before {path}, such as http://127.0.0.1:8000/v1, got "

@@ -37,14 +37,15 @@ from jurist.engines.local import (
 )
 from jurist.engines.schedule import Schedule, Start
 from jurist.errors import ConfigError, EngineError
+from jurist.extras import refuse_unfit
 from jurist.models.chat import stop_ids
 from jurist.models.load import (
     Dtype,
     load_causal,
     load_tokenizer,
-    refuse_pickle,
     weights_fingerprint,
 )
+from jurist.models.unsafe import refuse_unsafe
 from jurist.progress import progress
 from jurist.types import Completion, Conversation, Sampling, StoppingRule
 
@@ -124,7 +125,7 @@ class VllmEngine:
                 or vLLM cannot run it here.
         """
         vllm = _vllm()
-        refuse_pickle(model)
+        refuse_unsafe(model)
         tokenizer = load_tokenizer(model)
         if importlib.import_module("vllm.platforms").current_platform.is_cpu():
             settings = _ON_PROCESSOR | settings
@@ -373,7 +374,7 @@ def _vllm() -> Any:  # noqa: ANN401 - a module, which is not there when types ar
         os.environ.setdefault(name, value)
     try:
         with warnings.catch_warnings(action="ignore"):
-            return importlib.import_module("vllm")
+            found = importlib.import_module("vllm")
     except ModuleNotFoundError as error:
         if error.name != "vllm":
             raise
@@ -382,6 +383,8 @@ def _vllm() -> Any:  # noqa: ANN401 - a module, which is not there when types ar
             "own, pip install 'jurist[vllm]', then pip install 'transformers>=5.23,<6'; without "
             "vLLM, use --engine transformers"
         ) from None
+    refuse_unfit("vllm")
+    return found
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
 
 from jurist.errors import ConfigError, DataError
+from jurist.models.rendering import SECONDS, TooSlow, in_time
 from jurist.types import Conversation, Message, Role, told, user
 
 MAX_BYTES_PER_TOKEN = 64
@@ -196,9 +197,11 @@ def _refuse_lossy_template(
 
 
 def _rendered(tokenizer: PreTrainedTokenizerBase, conversation: Conversation) -> str:
+    def render() -> str:
+        return cast(str, tokenizer.apply_chat_template(_turns(conversation), tokenize=False))
+
     with _template_errors(tokenizer, conversation):
-        rendered: Any = tokenizer.apply_chat_template(_turns(conversation), tokenize=False)
-    return cast(str, rendered)
+        return in_time(render)
 
 
 def _prompt_ids(tokenizer: PreTrainedTokenizerBase, conversation: Conversation) -> list[int]:
@@ -227,8 +230,19 @@ def _template_errors(
         raise ConfigError(
             f"{tokenizer.name_or_path}: the chat template refuses turns of {roles}: {error}"
         ) from error
+    except TooSlow:
+        raise ConfigError(
+            f"{tokenizer.name_or_path}: the chat template does not come to an end within "
+            f"{SECONDS:g} s; use a checkpoint with another one"
+        ) from None
     except ValueError as error:
         raise _unspellable(tokenizer, str(error)) from error
+    except (TypeError, ArithmeticError, LookupError, AttributeError, MemoryError) as error:
+        # Whatever a template does wrong, in the words of the Python that it is compiled to.
+        raise ConfigError(
+            f"{tokenizer.name_or_path}: the chat template cannot be rendered: "
+            f"{type(error).__name__}: {error}"
+        ) from error
 
 
 def _template(tokenizer: PreTrainedTokenizerBase) -> str:

@@ -25,6 +25,7 @@ from transformers import (
 from jurist.digest import digest, file_digest
 from jurist.errors import ConfigError, StoreError
 from jurist.manifest import MANIFEST, verify
+from jurist.models.unsafe import code_advice, refuse_unsafe
 from jurist.storage import write_json
 
 Dtype = Literal["float32", "bfloat16"]
@@ -73,7 +74,7 @@ def load_causal(
             all that the model has.
         StoreError: If it has a manifest, and is not as that says.
     """
-    refuse_pickle(model)
+    refuse_unsafe(model)
     _verify(model)
     with _loading(model):
         if (Path(model) / "adapter_config.json").exists():
@@ -101,7 +102,7 @@ def load_scalar(
         ConfigError: If there is no such model, or its architecture has no sequence classifier.
         StoreError: If it has a manifest, and is not as that says.
     """
-    refuse_pickle(model)
+    refuse_unsafe(model)
     _verify(model)
     with _loading(model):
         config = AutoConfig.from_pretrained(str(model), trust_remote_code=False)
@@ -283,28 +284,6 @@ def _known_digest(path: Path) -> str:
     return _digests[key]
 
 
-def refuse_pickle(model: str | Path) -> None:
-    """Refuse a folder whose only weights are pickled: loading them can run code.
-
-    Raises:
-        ConfigError: If it is one, or holds no weights at all.
-    """
-    folder = Path(model)
-    if not folder.is_dir() or any(folder.glob("*.safetensors")):
-        return
-    pickled = sorted(
-        path.name
-        for pattern in ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
-        for path in folder.glob(pattern)
-    )
-    if pickled:
-        raise ConfigError(
-            f"{folder}: weights only as {', '.join(pickled)}, and loading those can run code; "
-            f"convert them to safetensors"
-        )
-    raise ConfigError(f"{folder}: no weights here; a checkpoint has a model.safetensors")
-
-
 def _merged_adapter(model: str | Path, dtype: Dtype) -> PreTrainedModel:
     from peft import AutoPeftModelForCausalLM
 
@@ -346,6 +325,8 @@ def _loading(model: str | Path) -> Generator[None]:
 
 
 def _complaint(model: str | Path, error: Exception) -> str:
+    if (advice := code_advice(model, str(error))) is not None:
+        return advice
     first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
     if Path(model).exists():
         return f"{model}: cannot be loaded as a model: {first}"

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import tyro
-from rich.console import Console
 
 from jurist.errors import ConfigError
 from jurist.recipes.evaluate import (
@@ -23,6 +22,7 @@ from jurist.recipes.evaluate import (
 from jurist.recipes.readings import readings_pairs
 from jurist.recipes.run import from_json, open_run, read_run_config
 from jurist.recipes.sets import DataConfig, Sets, named_source, read_sets, read_tests
+from jurist.showing import Console
 from jurist.types import Preference
 
 if TYPE_CHECKING:

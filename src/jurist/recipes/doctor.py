@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import get_args
 
 import tyro
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -24,8 +23,10 @@ import jurist
 from jurist.engines.salvage import save_rows
 from jurist.engines.store import log_of
 from jurist.errors import ConfigError, StoreError
+from jurist.extras import EXTRAS, installed_version, unfit_versions
 from jurist.recipes.examine_run import LEAST_FREE_BYTES, Finding, examine_path
-from jurist.recipes.run import PACKAGES, installed_version
+from jurist.recipes.run import PACKAGES
+from jurist.showing import Console
 from jurist.tracking import TrackerName
 from jurist.worlds import BASE
 
@@ -33,30 +34,8 @@ SQLITE_SOUND = (3, 51, 3)
 """SQLite 3.7.0 to 3.51.2 can damage a WAL file that two connections checkpoint at one moment. The
 store writes through one connection under a lock, so it is not exposed; other programs may be."""
 
-EXTRAS = {
-    "train": ("torch", "transformers", "accelerate", "peft", "safetensors"),
-    "parquet": ("pyarrow",),
-    "datasets": ("datasets",),
-    "report": ("matplotlib",),
-    "gguf": ("gguf",),
-    "serve": ("fastapi", "uvicorn", "httptools", "uvloop", "prometheus_client"),
-    "ray": ("ray",),
-    "vllm": ("vllm",),
-}
 NEEDED_BY_A_FLAG = {"ray": "--ray", "vllm": "--engine vllm"}
 """Extras that one flag needs and nothing else. That one is missing is no fault of a machine."""
-
-
-def install_advice(error: BaseException | None) -> str | None:
-    """What to install, if an error or what caused it is that a package of an extra is missing."""
-    while error is not None:
-        if isinstance(error, ModuleNotFoundError):
-            package = (error.name or "").partition(".")[0]
-            for extra, brought in EXTRAS.items():
-                if package in brought:
-                    return f"{package} is not installed: pip install 'jurist[{extra}]'"
-        error = error.__cause__
-    return None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -128,11 +107,16 @@ def examine() -> Iterator[Finding]:
     yield Finding(what="python", found=platform.python_version())
     for extra, packages in EXTRAS.items():
         missing = [name for name in packages if importlib.util.find_spec(name) is None]
-        found = f"without {', '.join(missing)}" if missing else "installed"
-        command = f"pip install 'jurist[{extra}]'" if missing else ""
-        if missing and extra in NEEDED_BY_A_FLAG:
+        unfit = unfit_versions(extra)
+        lacks = [f"without {', '.join(missing)}"] if missing else []
+        found = "\n".join([*lacks, *unfit]) or "installed"
+        command = f"pip install 'jurist[{extra}]'" if missing or unfit else ""
+        if missing and not unfit and extra in NEEDED_BY_A_FLAG:
             found, command = f"{found}; for {NEEDED_BY_A_FLAG[extra]}: {command}", ""
         yield Finding(what=f"extra [{extra}]", found=found, advice=command)
+    if unfit := unfit_versions(""):
+        advice = "pip install --upgrade jurist"
+        yield Finding(what="always needed", found="\n".join(unfit), advice=advice)
     yield _trackers()
     versions = {name: installed_version(name) for name in PACKAGES}
     yield Finding(
@@ -185,6 +169,8 @@ def _disk() -> Finding:
 def _accelerator() -> Finding:
     if importlib.util.find_spec("torch") is None:
         return Finding(what="accelerator", found="not looked for: no torch")
+    if unfit_versions("train"):
+        return Finding(what="accelerator", found="not looked for: no version that fits")
     from jurist.models.load import accelerator_name
 
     return Finding(what="accelerator", found=accelerator_name())

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Annotated, Any, cast
 
 import tyro
-from rich.console import Console
 
 from jurist.errors import ConfigError
 from jurist.recipes.checkpoints import checkpoint_folder
 from jurist.recipes.judge_config import VotingConfig
 from jurist.rehearsal import Rehearsal, rehearsing
+from jurist.showing import Console
 from jurist.training.card import is_hub_id
 
 _Flag = Annotated[

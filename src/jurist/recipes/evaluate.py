@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from rich.console import Console
-
 from jurist.digest import UNLESS_DEFAULT
 from jurist.errors import ConfigError
 from jurist.progress import progress
@@ -19,6 +17,7 @@ from jurist.recipes.readings import Readings, read_readings, write_readings
 from jurist.recipes.resistance import check_robustness, drop_status
 from jurist.recipes.run import open_run, read_run_config, seconds_spent, stopwatch
 from jurist.recipes.sets import DataConfig, Sets, read_set, read_tests
+from jurist.showing import Console
 from jurist.tracking import TrackerName, tracking
 from jurist.types import Judgement, Preference
 

@@ -12,8 +12,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
-from rich.console import Console
-
 from jurist.data import limited
 from jurist.data.lines import json_rows
 from jurist.digest import canonical
@@ -29,6 +27,7 @@ from jurist.recipes.judge_config import JudgeConfig
 from jurist.recipes.open_engine import EngineName, ProcessesConfig, open_engine
 from jurist.recipes.run import from_json, open_run, read_run_config, stopwatch
 from jurist.recipes.sets import DataConfig, read_set, read_sets, read_tests
+from jurist.showing import Console
 from jurist.storage import replacing
 from jurist.types import Comparison, Failure, Judgement, Preference, Verdict
 

@@ -6,8 +6,6 @@ jurist judge --model runs/star-dpo --pairs pairs.jsonl --output runs/judged
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
-
 from jurist.digest import canonical
 from jurist.judges import Ballot
 from jurist.recipes.evaluate import judge_tests_with, readings_path
@@ -15,6 +13,7 @@ from jurist.recipes.judge_config import JudgeConfig, check_failure_rate
 from jurist.recipes.readings import iterate_readings
 from jurist.recipes.run import open_run
 from jurist.recipes.sets import DataConfig, read_set
+from jurist.showing import Console
 from jurist.storage import replacing
 from jurist.types import Failure, Preference, Verdict
 

@@ -6,8 +6,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, get_args
 
-from rich.console import Console
-
 from jurist.data.label_files import NAMES, open_label_files
 from jurist.data.labelled import LabelLayout
 from jurist.data.lines import json_rows
@@ -19,6 +17,7 @@ from jurist.recipes.label_config import LabelConfig
 from jurist.recipes.labels import Label, Reason
 from jurist.recipes.responses import responses_counted
 from jurist.recipes.run import seconds_spent
+from jurist.showing import Console
 from jurist.storage import replacing, write_json
 
 

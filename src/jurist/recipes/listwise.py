@@ -9,8 +9,6 @@ from math import fsum
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from rich.console import Console
-
 from jurist.data import Pool
 from jurist.digest import canonical
 from jurist.engines.base import Engine
@@ -20,6 +18,7 @@ from jurist.recipes.judge_config import JudgeConfig
 from jurist.recipes.open_judge import open_writer
 from jurist.recipes.pools import PoolsConfig, cohort_of, read_pool_sets
 from jurist.recipes.run import open_run, stopwatch
+from jurist.showing import Console
 from jurist.storage import replacing, write_json
 from jurist.types import Failure
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from jurist.engines.base import Engine
 from jurist.engines.cached import CHUNK_SIZE
 from jurist.errors import ConfigError
+from jurist.extras import refuse_unfit
 from jurist.rehearsal import begin_work
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ def open_engine(
         EngineError: If a process died before it was ready.
     """
     begin_work()
+    refuse_unfit("train")
     load = partial(_engine(name).load, model, dtype="bfloat16" if bf16 else "float32")
     if processes.ray:
         from jurist.engines.ray import open_actors

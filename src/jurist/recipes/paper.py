@@ -12,8 +12,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
-from rich.console import Console
-
 from jurist.data import read_preferences, split_tenth, write_preferences
 from jurist.errors import ConfigError
 from jurist.recipes.errands import run_errands
@@ -31,6 +29,7 @@ from jurist.recipes.paper_world import WorldSize, make_author, write_world
 from jurist.recipes.run import open_run
 from jurist.recipes.sets import DataConfig, read_sets
 from jurist.rehearsal import begin_work
+from jurist.showing import Console
 from jurist.worlds import BASE
 
 if TYPE_CHECKING:

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 import tyro
-from rich.console import Console
 
 from jurist.errors import ConfigError, EngineError, JuristError
 from jurist.manifest import verify
 from jurist.recipes.checkpoints import checkpoint_folder
+from jurist.showing import Console
 
 ALLOWED: Final = (
     r"model(-\d{5}-of-\d{5})?\.safetensors",

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
 from jurist.data import write_preferences
 from jurist.recipes.bradley_terry import BradleyTerryConfig, bradley_terry
 from jurist.recipes.evaluate import EvaluateConfig, evaluate, kept_readings, show
@@ -23,6 +21,7 @@ from jurist.recipes.sets import DataConfig, read_sets
 from jurist.recipes.star import StarConfig
 from jurist.recipes.star_dpo import StarDPOConfig, star_dpo
 from jurist.recipes.star_sft import StarSFTConfig, star_sft
+from jurist.showing import Console
 from jurist.training.config import TrainingConfig
 from jurist.worlds import BASE, SPLITS, preferences
 

@@ -4,9 +4,8 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
 from jurist.errors import ConfigError
+from jurist.showing import Console
 
 if TYPE_CHECKING:
     # Loads numpy and more, which `jurist --help` need not wait for.

@@ -18,14 +18,15 @@ import types
 import typing
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
-from importlib import metadata
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast
 
 import jurist
 from jurist.data.objects import read_object
 from jurist.digest import came_later
+from jurist.engines.server import refuse_secret_in
 from jurist.errors import ConfigError, DataError, StoreError
+from jurist.extras import installed_version
 from jurist.rehearsal import begin_work, rehearsal
 from jurist.storage import locked, make_directory, write_json
 from jurist.tracking import TrackerName, refuse_unready
@@ -78,7 +79,9 @@ def open_run(recipe: str, config: RecipeConfig) -> Generator[Path]:
             names the first setting that differs. If a tracker that is asked for is not ready.
         StoreError: If it cannot be written.
     """
-    asked = {"recipe": recipe, "config": to_json(config)}
+    settings = to_json(config)
+    asked = {"recipe": recipe, "config": settings}
+    _refuse_secrets(settings)
     refuse_unready(_asked_trackers(config))
     if (dry := rehearsal()) is not None:
         dry.recipe, dry.config = recipe, config
@@ -98,6 +101,13 @@ def open_run(recipe: str, config: RecipeConfig) -> Generator[Path]:
             write_json(output / "environment.json", environment())
             write_json(path, asked)
         yield output
+
+
+def _refuse_secrets(config: dict[str, Any]) -> None:
+    """Refuse an address that may hold a secret, before it is kept in `config.json`."""
+    for name, value in _settings(config).items():
+        if isinstance(value, str) and name.rpartition(".")[2] == "base_url":
+            refuse_secret_in(value)
 
 
 def _looked_at(output: Path, asked: dict[str, Any]) -> str:
@@ -416,14 +426,6 @@ def _timings(run: Path) -> dict[str, float]:
         return {}
     except DataError as error:
         raise StoreError(f"{error}; delete it") from None
-
-
-def installed_version(package: str) -> str | None:
-    """Version of an installed package, or None. Does not import it."""
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
 
 
 def _git_revision() -> str | None:

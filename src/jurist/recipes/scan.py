@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from rich.console import Console
-
 from jurist.data.read import SUFFIXES, file_rows
 from jurist.digest import canonical
 from jurist.errors import ConfigError, DataError
@@ -26,6 +24,7 @@ from jurist.recipes.readings import iterate_readings
 from jurist.recipes.run import open_run
 from jurist.recipes.sets import DataConfig, read_set
 from jurist.rehearsal import begin_work
+from jurist.showing import Console
 from jurist.storage import replacing
 from jurist.types import Preference
 

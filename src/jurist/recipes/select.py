@@ -10,8 +10,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from rich.console import Console
-
 from jurist.data import Pool
 from jurist.digest import canonical
 from jurist.errors import ConfigError, DataError
@@ -28,6 +26,7 @@ from jurist.recipes.pools import (
 )
 from jurist.recipes.run import open_run
 from jurist.recipes.sets import DataConfig, Sets, read_set
+from jurist.showing import Console
 from jurist.storage import replacing
 from jurist.types import Comparison
 

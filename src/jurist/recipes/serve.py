@@ -12,15 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from rich.console import Console
-
 import jurist
 from jurist.data.stack_texts import StackTexts
 from jurist.errors import ConfigError
+from jurist.extras import refuse_unfit
 from jurist.recipes.guidelines import read_references
 from jurist.recipes.judge_config import JudgeConfig
 from jurist.recipes.loaded import LoadedJudge
 from jurist.rehearsal import begin_work
+from jurist.showing import Console
 from jurist.types import Conversation
 
 if TYPE_CHECKING:
@@ -130,6 +130,7 @@ def run_serve(config: ServeConfig) -> int:
         raise ConfigError(
             f"serving needs {', '.join(missing)}, of an extra: pip install 'jurist[serve]'"
         )
+    refuse_unfit("serve")
     against = read_references(config.against) if config.against else {}
     begin_work()
     from jurist.serving import (

@@ -8,8 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
 from jurist.data.suites import (
     FoundSuite,
     SuiteForm,
@@ -26,6 +24,7 @@ from jurist.recipes.judge_config import JudgeConfig, check_failure_rate
 from jurist.recipes.readings import Readings
 from jurist.recipes.run import open_run
 from jurist.recipes.sets import Sets
+from jurist.showing import Console
 
 if TYPE_CHECKING:
     # Loads numpy and more, which `jurist --help` need not wait for.

@@ -17,7 +17,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 
 from jurist.evaluation import Estimate
-from jurist.reports.text import visible
+from jurist.showing import visible
 
 COLOURS = (
     "#0072B2",

@@ -16,7 +16,7 @@ from itertools import accumulate
 from jurist.digest import derive_seed
 from jurist.errors import DataError
 from jurist.evaluation import Judged
-from jurist.reports.text import visible
+from jurist.showing import visible
 from jurist.types import Conversation, Failure, Judgement, Verdict
 
 _PART_SIZE = 400_000

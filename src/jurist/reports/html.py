@@ -22,7 +22,7 @@ from jurist.reports.results import ComparisonRow, Disagreement, Results
 from jurist.reports.section import Section
 from jurist.reports.sections import sections
 from jurist.reports.table import COLUMNS, percent, row_name, shortcut_rows, summary_cells
-from jurist.reports.text import visible
+from jurist.showing import visible
 
 if TYPE_CHECKING:
     from jurist.reports.drawing import Picture

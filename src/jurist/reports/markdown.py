@@ -7,7 +7,7 @@ from jurist.reports.card import judge_cards
 from jurist.reports.results import Disagreement, Results
 from jurist.reports.sections import sections
 from jurist.reports.table import COLUMNS, percent, summary_cells
-from jurist.reports.text import visible
+from jurist.showing import visible
 
 # A bracket is a link only with the parenthesis after it, so intervals stay legible.
 _SPECIAL = re.compile(r"([\\`*_<>|~&$]|(?<=\])\()")

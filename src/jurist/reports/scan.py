@@ -8,7 +8,8 @@ from jurist.evaluation import SourceFlips, Trigger, TriggerScan
 from jurist.reports.markdown import escaped, joined, table
 from jurist.reports.section import Section
 from jurist.reports.table import percent, with_interval
-from jurist.reports.text import shortened, visible
+from jurist.reports.text import shortened
+from jurist.showing import visible
 from jurist.storage import write_json, write_text
 
 SCHEMA = 1

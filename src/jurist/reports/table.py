@@ -11,7 +11,7 @@ from rich.text import Text
 
 from jurist.evaluation import Agreement, Estimate
 from jurist.reports.results import JudgedRow, Results, RuleKind, ShortcutRow
-from jurist.reports.text import visible
+from jurist.showing import visible
 
 NONE = "-"
 """What a cell says where there is no number."""

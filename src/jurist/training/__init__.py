@@ -5,6 +5,7 @@ The configs import nothing heavy; the rest is loaded when it is first asked for.
 
 from typing import TYPE_CHECKING
 
+from jurist.extras import refuse_unfit
 from jurist.training.config import CritiqueLossConfig, PairLossConfig, TrainingConfig
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ __all__ = [
 def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    refuse_unfit("train")
     from jurist.training import methods
 
     return getattr(methods, name)
