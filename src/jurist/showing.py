@@ -23,7 +23,9 @@ _LEAST_KEY: Final = 8
 """Shorter ones are no keys: to take them out would make holes in plain words."""
 
 _KEY_NAME: Final = re.compile(r"(API_?KEY|ACCESS_KEY|TOKEN|SECRET|PASSWORD)$")
-_LOOKS_LIKE_KEY: Final = re.compile(r"\b(sk|hf)[-_][\w*.-]{6,}")
+_LOOKS_LIKE_KEY: Final = re.compile(r"(?<![\w/.-])(sk-|hf_)(?=[\w.-]*[\d*])[\w*.-]{12,}")
+"""Long, with a digit or masked, and with nothing before it: not `convert-hf-to-gguf`."""
+
 _BEARER: Final = re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{8,}")
 
 _HIDDEN: Final = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}

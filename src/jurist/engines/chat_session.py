@@ -8,6 +8,7 @@ there is one (`jurist.engines.connection`). When it may go, and how often, is fo
 import asyncio
 import logging
 import os
+import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from types import TracebackType
@@ -35,7 +36,7 @@ from jurist.engines.connection import (
 from jurist.engines.patience import retry_after_seconds
 from jurist.engines.restraint import Restraint
 from jurist.errors import DataError, EngineError, OutageError
-from jurist.showing import without_keys, without_secrets
+from jurist.showing import KEY, without_keys, without_secrets
 
 MAX_REPLY_BYTES: Final = 16 * 2**20
 """Longest reply that is read; the connection is closed on a longer one."""
@@ -476,7 +477,9 @@ class ChatSession:
         return reply
 
     def _without_key(self, text: str) -> str:
-        return without_secrets(without_keys(text, [os.environ.get(self._key_name, "")]))
+        text = without_secrets(without_keys(text, [os.environ.get(self._key_name, "")]))
+        # Of a server's words, whatever begins as keys do: it may show a part of another key.
+        return re.sub(r"\b(sk|hf)[-_][\w*.-]{6,}", KEY, text)
 
 
 def _cleaned(value: object, keys: list[str]) -> object:
