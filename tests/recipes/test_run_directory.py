@@ -263,7 +263,7 @@ def test_a_stage_keeps_its_first_time_though_to_find_it_done_takes_longer(tmp_pa
 
 def test_damaged_timings_are_named(tmp_path):
     (tmp_path / "timings.json").write_text("{")
-    with pytest.raises(StoreError, match=r"timings\.json: not JSON"):
+    with pytest.raises(StoreError, match=r"timings\.json:1: expected JSON, found an error"):
         seconds_spent(tmp_path, "train")
 
 
