@@ -92,8 +92,8 @@ def overwrite_a_page(path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "damage", "words"),
     [
-        ("config.json", truncate, ("config.json: not JSON", "delete the run")),
-        ("environment.json", truncate, ("environment.json: damaged",)),
+        ("config.json", truncate, ("config.json:", "expected JSON", "delete the run")),
+        ("environment.json", truncate, ("environment.json:", "expected JSON")),
         ("labels.json", truncate, ("labels.json: damaged", "run the command again")),
         ("labelled.jsonl", truncate, ("labelled.jsonl: damaged: line", "run the command again")),
         ("judgements/pairs.jsonl.gz", flip, ("pairs.jsonl.gz: damaged", "run again")),

@@ -55,5 +55,7 @@ def test_references_that_are_kept_are_read_and_a_bad_line_is_said_by_its_number(
     path = tmp_path / "against.jsonl"
     rows = [{"prompt": "Q", "reference": "two"}, {"prompt": "Q", "reference": "three"}]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    with pytest.raises(DataError, match="line 2: expected one reference for each prompt"):
+    with pytest.raises(
+        DataError, match=r"against\.jsonl:2: expected one reference for each prompt"
+    ):
         run_serve(ServeConfig(judge=JUDGE, against=str(path), port=0))

@@ -123,5 +123,5 @@ def test_a_run_stops_at_a_planted_hint(world, tmp_path):
     with pytest.raises(
         DataError, match=r"(?s)1 of 1 training rows say more .*from 'A' on|from ' A' on"
     ):
-        keep_rows(turn, Selection(rows=[planted], counts={}), Terse(), told=False)
+        keep_rows(turn, Selection(rows=[planted], counts={}), Terse(), told=False, guard="stop")
     assert not (turn.folder / "rows.jsonl.gz").exists()

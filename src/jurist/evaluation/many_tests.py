@@ -16,7 +16,7 @@ def binomial_tail(successes: int, total: int, probability: float) -> float:
         ValueError: If a number is out of its range.
 
     Example:
-        >>> binomial_tail(3, 3, 0.5)
+        >>> round(binomial_tail(3, 3, 0.5), 6)
         0.125
     """
     if not 0 <= successes <= total or not 0.0 < probability < 1.0:
