@@ -130,7 +130,7 @@ TRAINING = [
     for name, run in COMMANDS.items()
     if name not in ("judge", "jury", "label", "select", "vote", "listwise", "serve", "evaluate")
     and name not in ("compare", "suites", "faithfulness", "rerun", "push", "export", "doctor")
-    and name not in ("completion", "paper", "quickstart")
+    and name not in ("completion", "paper", "quickstart", "scan")
 ]
 
 

@@ -158,9 +158,8 @@ def _told(error: Exception) -> JuristError | None:
     """What is to be said of an error in one line; None of a bug."""
     if isinstance(error, JuristError):
         return error
-    if isinstance(error, ImportError):
-        advice = install_advice(error)
-        return None if advice is None else ConfigError(advice)
+    if isinstance(error, ImportError) and (advice := install_advice(error)) is not None:
+        return ConfigError(advice)
     return refusal(error)
 
 

@@ -81,8 +81,9 @@ def test_a_training_goes_on_from_the_newest_whole_checkpoint_or_says_that_there_
 
     shutil.rmtree(killed.run)
     shutil.copytree(left, killed.run)
-    for path in steps.glob("step-*"):
-        flip_one_bit(path / "optimizer.safetensors")
+    # Of one that was about to be deleted when the kill came, not all may be there.
+    for path in steps.glob("step-*/optimizer.safetensors"):
+        flip_one_bit(path)
     before = {path: path.read_bytes() for path in steps.rglob("*.safetensors")}
     done = killed.ended(*TRAIN)
     assert_told(done, 5, "no whole checkpoint to go on from", "Delete this folder to train from")
