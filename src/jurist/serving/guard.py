@@ -20,8 +20,13 @@ OPEN: Final = frozenset({"/healthz"})
 MAX_BODY_BYTES: Final = 4 * 2**20
 """Longest body of a request, unless another bound is given."""
 
+_AT_ONCE_BYTES: Final = 2**18
+_BYTES_PER_SECOND: Final = 32 * 2**20
+"""How fast a body that is longer than `_AT_ONCE_BYTES` is read: a sender that pumps as fast as it
+can would otherwise take the processor from everybody else."""
+
 _LINGER_SECONDS: Final = 1.0
-_LINGER_BYTES: Final = 2**20
+_LINGER_BYTES: Final = 2**18
 """For a client to finish what it sends after it was refused. Hung up on at once, it would see a
 broken connection and not the answer."""
 
@@ -163,6 +168,9 @@ class Guard:
                             429, "crowded", "other requests take all the room", again=True
                         )
                     more = message.get("more_body", False)
+                    if more and len(into) > _AT_ONCE_BYTES:
+                        # While it waits, others are served, and the sender is told to wait too.
+                        await asyncio.sleep(len(part) / _BYTES_PER_SECOND)
         except TimeoutError:
             late = f"the body did not come to its end within {self.limits.body_seconds:g} s"
             raise _Refused(408, "late", late) from None
@@ -215,6 +223,8 @@ class Guard:
             async with asyncio.timeout(_LINGER_SECONDS):
                 while read <= _LINGER_BYTES:
                     message = await receive()
-                    read += len(message.get("body", b""))
+                    part = len(message.get("body", b""))
+                    read += part
+                    await asyncio.sleep(part / _BYTES_PER_SECOND)
                     if not message.get("more_body", False):
                         return
