@@ -41,8 +41,8 @@ class ConnectionLimits:
     head_seconds: float = 10.0
     """From a connection, or the first byte of a request, to the end of its headers."""
 
-    idle_seconds: float = 5.0
-    """Between an answer and the next request."""
+    idle_seconds: int = 5
+    """Between an answer and the next request. Whole, as uvicorn has it."""
 
     unread_seconds: float = 30.0
     """For a client to take what was sent to it, before it is hung up on."""
@@ -266,7 +266,7 @@ def make_server(
         log_level="error",
         access_log=False,
         server_header=False,
-        timeout_keep_alive=cast(int, limits.idle_seconds),
+        timeout_keep_alive=limits.idle_seconds,
         timeout_graceful_shutdown=GRACEFUL_SECONDS,
     )
     return uvicorn.Server(config)
