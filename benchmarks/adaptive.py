@@ -27,11 +27,11 @@ import tyro
 from jurist.evaluation import Estimate, Judged, credit, group_bootstrap, judged, stopping_curve
 from jurist.judges import Ballot, Budgeted
 from jurist.recipes import quickstart
+from jurist.recipes.environment import environment_facts
 from jurist.recipes.judge_config import JudgeConfig, VotingConfig
 from jurist.recipes.open_judge import open_judge
 from jurist.recipes.quickstart import FULL, QuickstartConfig, write_world
 from jurist.recipes.readings import Readings, read_readings, write_readings
-from jurist.recipes.run import environment_facts
 from jurist.recipes.sets import DataConfig, read_tests
 from jurist.storage import write_json
 from jurist.types import Comparison, Judgement, Preference

@@ -11,11 +11,11 @@ import pytest
 
 from jurist.errors import ConfigError, StoreError
 from jurist.recipes import run as run_module
+from jurist.recipes.environment import environment_facts
 from jurist.recipes.evaluate import EvaluateConfig
 from jurist.recipes.judge_config import JudgeConfig, VotingConfig
 from jurist.recipes.open_engine import ProcessesConfig
 from jurist.recipes.run import (
-    environment_facts,
     open_run,
     read_run_config,
     seconds_spent,

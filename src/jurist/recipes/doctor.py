@@ -24,8 +24,8 @@ from jurist.engines.salvage import save_rows
 from jurist.engines.store import log_of
 from jurist.errors import ConfigError, StoreError
 from jurist.extras import EXTRAS, installed_version, unfit_versions
+from jurist.recipes.environment import PACKAGES
 from jurist.recipes.examine_run import LEAST_FREE_BYTES, Finding, examine_path
-from jurist.recipes.run import PACKAGES
 from jurist.showing import Console
 from jurist.tracking import TrackerName
 from jurist.worlds import BASE

@@ -19,12 +19,13 @@ from jurist.evaluation import (
     shortcuts,
     vote_credits,
 )
+from jurist.recipes.environment import environment_facts
 from jurist.recipes.evaluate import kept_readings
 from jurist.recipes.faithfulness import read_rereadings
 from jurist.recipes.paper_claims import Runs, judge_claims, told
 from jurist.recipes.paper_plan import AVERAGED, FOREIGN, REREAD, Method, Scale
 from jurist.recipes.reporting import dataset_facts
-from jurist.recipes.run import environment_facts, seconds_spent
+from jurist.recipes.run import seconds_spent
 from jurist.recipes.sets import Sets
 from jurist.reports import FaithfulnessRow, ShortcutRow
 from jurist.reports.paper import Confidence, PaperResults, PaperRow, Reasons, Side

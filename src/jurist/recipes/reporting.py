@@ -5,10 +5,11 @@ from pathlib import Path
 
 from jurist.data import overlap
 from jurist.evaluation import Judged, compare, judged, shortcuts
+from jurist.recipes.environment import environment_facts
 from jurist.recipes.evaluate import EXPLORER_MEGABYTES
 from jurist.recipes.provenance import judge_facts, rounds_of, training_of
 from jurist.recipes.readings import Readings
-from jurist.recipes.run import environment_facts, seconds_spent
+from jurist.recipes.run import seconds_spent
 from jurist.recipes.sets import Sets
 from jurist.reports import (
     ComparisonRow,

