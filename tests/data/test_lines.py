@@ -10,6 +10,8 @@ import pytest
 
 from jurist.data import read_preferences
 from jurist.data.lines import MAX_LINE_BYTES, json_rows
+from jurist.data.objects import read_object
+from jurist.data.read import file_rows
 from jurist.errors import DataError
 
 GOOD = b'{"prompt":"p","chosen":"c","rejected":"r"}'
@@ -221,11 +223,41 @@ def test_a_missing_file_is_refused(tmp_path: Path):
         next(json_rows(tmp_path / "no.jsonl"))
 
 
+@pytest.mark.parametrize("read", [read_preferences, file_rows, read_object])
+def test_a_path_that_the_system_refuses_to_look_at_is_told(tmp_path: Path, read: Callable):
+    path = tmp_path / ("long" * 100 + ".jsonl")
+    with pytest.raises(DataError, match=r"\.jsonl: cannot read: File name too long"):
+        read(path)
+
+
 def test_blank_lines_count_as_lines(tmp_path: Path):
     path = tmp_path / "pairs.jsonl"
     path.write_bytes(b"\n" + GOOD + b"\n\n\r\nbad\n")
     with pytest.raises(DataError, match=r"pairs\.jsonl:5: "):
         read_preferences(path)
+
+
+def test_a_key_that_stands_twice_is_named_however_odd_it_is(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    long = "k" * 10_000
+    path.write_text('{"\\ud800": 1, "\\ud800": 2}\n' + f'{{"{long}": 1, "{long}": 2}}\n', "utf-8")
+    odd, endless = json_rows(path)
+    assert odd.reason == "expected each key once, found twice: \\ud800, at column 15"
+    assert endless.reason.startswith(f"expected each key once, found twice: {'k' * 57}..., at col")
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('{"a": 1, "a": {"b": 1, "b": 2}}', "found twice: b, at column 24"),
+        ('{"a": 0.' + "1" * 5000 + ', "b": ' + "9" * 5000 + "}", "cannot be read, at column 5016:"),
+    ],
+)
+def test_the_column_is_that_of_what_is_refused(tmp_path, line, said):
+    path = tmp_path / "rows.jsonl"
+    path.write_text(line + "\n", "utf-8")
+    (row,) = json_rows(path)
+    assert said in row.reason
 
 
 def test_many_keys_that_stand_twice_are_found_in_linear_time_and_a_few_are_named(tmp_path):

@@ -6,11 +6,18 @@ What the rows say was written down by hand beside them; nothing here was fetched
 import gzip
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from jurist.data import Layout, PreferenceSet, read_preferences
+from jurist.data.columns import preference
+from jurist.data.feedback import unfolded
+from jurist.data.layouts import Place
+from jurist.data.lines import Row
 from jurist.errors import DataError
 from jurist.types import Message
 
@@ -557,3 +564,57 @@ def test_a_folder_of_several_published_sets_is_read_file_by_file(tmp_path: Path)
     read = read_preferences(tmp_path)
     assert [file.layout for file in read.files] == [Layout.JUDGEBENCH, Layout.LLMBAR]
     assert len(read.preferences) == 10
+
+
+ODD: tuple[object, ...] = (None, [], ["5"], {}, {"Rating": ["5"]}, 7, 1.5, True, "", "odd", [[]])
+"""Values that may stand where another was expected; some are right in some places."""
+
+
+def altered(value: object) -> Iterator[object]:
+    """A value with one thing in it another, or left out, for everything that is in it."""
+    yield from ODD
+    if isinstance(value, dict):
+        for name, held in value.items():
+            yield {key: one for key, one in value.items() if key != name}
+            yield from ({**value, name: other} for other in altered(held))
+    elif isinstance(value, list):
+        for place, held in enumerate(value):
+            yield value[:place] + value[place + 1 :]
+            yield from ([*value[:place], other, *value[place + 1 :]] for other in altered(held))
+
+
+@pytest.mark.fault(9, "schemas")
+@pytest.mark.parametrize("name", GOLDEN)
+def test_whatever_stands_in_a_row_it_is_read_or_refused_as_data(name: str):
+    layout, _ = GOLDEN[name]
+    for count, row in enumerate(rows_of(name)[:2], start=1):
+        for number, other in enumerate(altered(row), start=1):
+            columns = cast("dict[str, object]", other if isinstance(other, dict) else {})
+            for one in unfolded(iter([Row(number, columns)]), layout):
+                with suppress(DataError):
+                    preference(one.columns or {}, layout, Place("rows", count))
+
+
+def test_a_rating_that_is_no_object_is_not_left_out_of_the_mean(tmp_path: Path):
+    told = {"honesty": {"Rating": "4"}, "helpfulness": "5"}
+    row = {
+        "instruction": "Q",
+        "completions": [{"response": text, "annotations": told} for text in "ab"],
+    }
+    (tmp_path / "rows.jsonl").write_text(json.dumps(row) + "\n")
+    with pytest.raises(DataError, match="expected 'helpfulness' in completion 1 to be an object"):
+        read_preferences(tmp_path / "rows.jsonl")
+
+
+def test_a_row_that_is_no_rating_is_told_what_it_lacks(tmp_path: Path):
+    row = {"prompt": "Q", "response": "a", "ratings": [{}, {}, {}]}
+    (tmp_path / "rows.jsonl").write_text(json.dumps(row) + "\n")
+    with pytest.raises(DataError, match="expected a column 'helpfulness', found the columns"):
+        read_preferences(tmp_path / "rows.jsonl", layout="helpsteer2-ratings")
+
+
+def test_pairs_of_one_row_that_has_an_id_have_ids_of_their_own(tmp_path: Path):
+    row = {**rows_of("ultrafeedback.jsonl")[0], "id": "x"}
+    (tmp_path / "rows.jsonl").write_text(json.dumps(row) + "\n")
+    found = [one.id for one in read_preferences(tmp_path / "rows.jsonl").preferences]
+    assert found == [f"x-{part}" for part in range(1, 7)]

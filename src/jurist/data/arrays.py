@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from jurist.data.lines import DECODER, Columns, Row, decoding_fault, odd_value
+from jurist.data.lines import DECODER, Columns, Row, cannot_read, decoding_fault, odd_value
 from jurist.errors import DataError
 
 MAX_ARRAY_BYTES = 2**30
@@ -119,7 +119,7 @@ def _text(path: Path, max_bytes: int) -> str:
     except (EOFError, zlib.error) as error:
         raise DataError(f"{path}: the gzip file is damaged ({error}); fetch it again") from error
     except OSError as error:
-        raise DataError(f"{path}: cannot read: {error.strerror or error}") from error
+        raise cannot_read(path, error) from error
 
 
 def _past_space(text: str, position: int) -> int:

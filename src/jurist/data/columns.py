@@ -123,7 +123,8 @@ def preference(columns: Columns, layout: Layout, place: Place) -> Preference:
     Args:
         columns: The row.
         layout: What its columns mean.
-        place: Where it stands. Gives id and source, if the row has none of its own.
+        place: Where it stands. Gives id and source, if the row has none of its own. Of several
+            pairs of one row, each has the row's id and its own number behind it.
 
     Raises:
         DataError: If the row is not a preference in that layout, saying what was expected and what
@@ -156,8 +157,11 @@ def preference(columns: Columns, layout: Layout, place: Place) -> Preference:
         for name in sorted(_MODELS)
         if layout in _WITH_MODELS
     }
+    named = name_of(about, "id")
+    if named is not None and place.part:
+        named = f"{named}-{place.part}"
     read = Preference(
-        id=_first(pair.id, name_of(about, "id"), place.name),
+        id=_first(pair.id, named, place.name),
         prompt=prompt,
         chosen=pair.chosen,
         rejected=pair.rejected,

@@ -145,15 +145,19 @@ def _rated(completion: object, number: int) -> tuple[str, float]:
     ratings: list[int] = []
     for aspect in ASPECTS:
         rated = cast(Columns, annotations).get(aspect)
-        found = cast(Columns, rated).get("Rating") if isinstance(rated, dict) else None
+        if rated is not None and not isinstance(rated, dict):
+            raise DataError(
+                f"expected {aspect!r} in completion {number} to be an object, found {kind(rated)}"
+            )
+        found = cast(Columns, rated or {}).get("Rating")
         if found is None or found == "N/A":
             continue
-        if found not in {"1", "2", "3", "4", "5"}:
+        if not isinstance(found, str) or found not in {"1", "2", "3", "4", "5"}:
             raise DataError(
                 f"expected the rating of {aspect!r} in completion {number} to be '1' to '5' or "
                 f"'N/A', found {short(found)}"
             )
-        ratings.append(int(cast(str, found)))
+        ratings.append(int(found))
     if not ratings:
         raise DataError(
             f"expected a rating of {', '.join(ASPECTS)} in completion {number}, found none"
@@ -161,7 +165,7 @@ def _rated(completion: object, number: int) -> tuple[str, float]:
     return text_of(held, "response"), sum(ratings) / len(ratings)
 
 
-_SPEAKERS: Mapping[object, Role] = {
+_SPEAKERS: Mapping[str, Role] = {
     "user": "user",
     "human": "user",
     "assistant": "assistant",
@@ -180,7 +184,7 @@ def _ultrainteract(columns: Columns) -> Pair:
     for number, value in enumerate(trajectory, start=1):
         turn = cast(Columns, value) if isinstance(value, dict) else {}
         role = turn.get("from")
-        if role not in _SPEAKERS:
+        if not isinstance(role, str) or role not in _SPEAKERS:
             raise DataError(
                 f"expected 'from' of turn {number} of 'trajectory' to be one of "
                 f"{', '.join(map(repr, _SPEAKERS))}, found {short(role)}"
@@ -224,7 +228,12 @@ def _helpsteer2_ratings(columns: Columns) -> Pair:
     The margin is the difference in helpfulness. The other four attributes are checked, and do not
     enter: longer or more complex is not better.
     """
-    first, second = (_helpfulness(rating) for rating in _list_of(columns, "ratings"))
+    for name in sorted(_RATING):
+        required(columns, name)
+    ratings = _list_of(columns, "ratings")
+    if len(ratings) != 2:
+        raise DataError(f"expected two ratings, found {len(ratings)}")
+    first, second = map(_helpfulness, ratings)
     if first[1] < second[1]:
         first, second = second, first
     margin = first[1] - second[1]
@@ -234,6 +243,8 @@ def _helpsteer2_ratings(columns: Columns) -> Pair:
 
 
 def _helpfulness(rating: object) -> tuple[str, float]:
+    if not isinstance(rating, dict):
+        raise DataError(f"expected a rating to be an object, found {kind(rating)}")
     columns = cast(Columns, rating)
     values: dict[str, float] = {}
     for name in ATTRIBUTES:

@@ -113,11 +113,21 @@ def refuse_no_file(path: Path) -> None:
     """See that a path is not that of a folder, a pipe or a device, which can be no file of data.
 
     Raises:
-        DataError: If it is. A pipe gives what it holds once only, and files are read again.
+        DataError: If it is. A pipe gives what it holds once only, and files are read again. If the
+            system does not say what it is, as of a path that is too long.
     """
-    if path.exists() and not path.is_file():
+    try:
+        if not path.exists() or path.is_file():
+            return
         found = "a folder" if path.is_dir() else "a pipe or a device"
-        raise DataError(f"{path}: expected a file, found {found}; copy what it holds to a file")
+    except OSError as error:
+        raise cannot_read(path, error) from error
+    raise DataError(f"{path}: expected a file, found {found}; copy what it holds to a file")
+
+
+def cannot_read(path: Path, error: OSError) -> DataError:
+    """What to say of a file that the system does not let be read."""
+    return DataError(f"{path}: cannot read: {error.strerror or error}")
 
 
 @contextmanager
@@ -134,7 +144,7 @@ def _opened(path: Path) -> Generator[_File, None, None]:
             with gzip.open(plain, "rb") as unzipped:
                 yield unzipped
     except OSError as error:
-        raise DataError(f"{path}: cannot read: {error.strerror or error}") from error
+        raise cannot_read(path, error) from error
 
 
 class _Line(NamedTuple):
@@ -196,6 +206,9 @@ def _refuse_other_json(first: bytes, path: Path) -> None:
 _NAMED_KEYS = 5
 """Keys that an error names, at most."""
 
+_NAMED_CHARACTERS = 60
+"""Of a key that an error names, at most."""
+
 
 class _RepeatedKeyError(ValueError):
     """An object with one key twice, which the standard library would let through."""
@@ -211,10 +224,15 @@ def _object(pairs: list[tuple[str, object]]) -> Columns:
         counts = Counter(name for name, _ in pairs)
         twice = sorted(name for name, count in counts.items() if count > 1)
         more = f" and {len(twice) - _NAMED_KEYS} more" if len(twice) > _NAMED_KEYS else ""
-        raise _RepeatedKeyError(
-            f"expected each key once, found twice: {', '.join(twice[:_NAMED_KEYS])}{more}"
-        )
+        named = ", ".join(map(_named, twice[:_NAMED_KEYS]))
+        raise _RepeatedKeyError(f"expected each key once, found twice: {named}{more}")
     return columns
+
+
+def _named(key: str) -> str:
+    """A key as an error names it: it may be as long as a line, and hold half a surrogate pair."""
+    shown = key if len(key) <= _NAMED_CHARACTERS else f"{key[: _NAMED_CHARACTERS - 3]}..."
+    return shown.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _constant(name: str) -> NoReturn:

@@ -6,6 +6,7 @@ from jurist.data.lines import (
     DECODER,
     MAX_LINE_BYTES,
     Columns,
+    cannot_read,
     decoding_fault,
     odd_value,
     refuse_no_file,
@@ -31,7 +32,7 @@ def read_object(path: Path, *, max_bytes: int = MAX_LINE_BYTES) -> Columns:
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise DataError(f"{path}: cannot read: {error.strerror or error}") from error
+        raise cannot_read(path, error) from error
     if len(content) > max_bytes:
         raise DataError(f"{path}: more than {max_bytes:,} bytes, the most that is read")
     return object_of(content, str(path))

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-_TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"|[][{}:]|-?[0-9]++|-?Infinity|NaN', re.DOTALL)
+_TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"|[][{}:]|-?[0-9][0-9.eE+-]*+|-?Infinity|NaN', re.DOTALL)
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|.)", re.DOTALL)
 
 
@@ -30,14 +30,17 @@ def constant_column(text: str) -> int:
 
 
 def long_number_column(text: str, num_digits: int) -> int:
-    """The column of the first number with more digits before its point than that."""
+    """The column of the first whole number with more digits than that.
+
+    Example:
+        >>> long_number_column('{"a": 0.1234, "b": -123, "c": 1234}', 3)
+        31
+    """
     return next(
         (
             at
             for found, at in _tokens(text)
-            if len(found) > num_digits
-            and found[-1].isdigit()
-            and len(found.strip("-")) > num_digits
+            if len(digits := found.removeprefix("-")) > num_digits and digits.isdecimal()
         ),
         0,
     )
@@ -46,23 +49,31 @@ def long_number_column(text: str, num_digits: int) -> int:
 def repeated_key_column(text: str) -> int:
     """The column of the first key that its object has already.
 
+    Of several such objects, it is in the one that ends first: the decoder speaks of that.
+
     Example:
         >>> repeated_key_column('{"a": {"b": 1}, "b": 2, "a": 3}')
         25
+        >>> repeated_key_column('{"a": 1, "a": {"b": 1, "b": 2}}')
+        24
     """
     known: list[set[str]] = []
+    repeated: list[int] = []
     last = _Token("", 0)
     for token in _tokens(text):
         match token.text:
             case "{" | "[":
                 known.append(set())
+                repeated.append(0)
             case _ if not known:
                 break  # two keys spelt in two ways, and what follows is no JSON
             case "}" | "]":
                 known.pop()
+                if column := repeated.pop():
+                    return column
             case ":":
                 if last.text in known[-1]:
-                    return last.column
+                    repeated[-1] = repeated[-1] or last.column
                 known[-1].add(last.text)
             case _:
                 last = token

@@ -15,7 +15,7 @@ from jurist.data.arrays import array_rows, is_array
 from jurist.data.columns import READ, candidates, preference
 from jurist.data.feedback import unfolded
 from jurist.data.layouts import Layout, Place, layout_named, stem
-from jurist.data.lines import Columns, Row, json_rows, refuse_no_file
+from jurist.data.lines import Columns, Row, cannot_read, json_rows, refuse_no_file
 from jurist.data.offences import Offences
 from jurist.data.tables import dataset_rows, is_saved_dataset, may_be_hub_id, parquet_rows
 from jurist.errors import ConfigError, DataError
@@ -181,9 +181,14 @@ def _tables(source: str | Path, split: str | None) -> tuple[Iterator[_Table], tu
     path = Path(source)
     if source == "":
         raise DataError("expected the name of a file, a folder or a data set, found empty text")
-    if path.is_dir():
-        names = sorted(entry.name for entry in path.iterdir() if not entry.name.startswith("."))
-        files = [name for name in names if name.endswith(SUFFIXES) and (path / name).is_file()]
+    try:
+        is_folder, is_there = path.is_dir(), path.exists()
+        names = sorted(entry.name for entry in path.iterdir()) if is_folder else []
+        files = [file.name for file in data_files(path)] if is_folder else []
+    except OSError as error:
+        raise cannot_read(path, error) from error
+    if is_folder:
+        names = [name for name in names if not name.startswith(".")]
         if files and not is_saved_dataset(path):
             _refuse_split(source, split)
             ignored = tuple(name for name in names if name not in files)
@@ -193,7 +198,7 @@ def _tables(source: str | Path, split: str | None) -> tuple[Iterator[_Table], tu
                 f"{source}: expected files named {', '.join('*' + end for end in SUFFIXES)} in "
                 f"the folder, found {', '.join(names) or 'nothing'}"
             )
-    elif path.exists():
+    elif is_there:
         _refuse_split(source, split)
         if not path.name.endswith(SUFFIXES):
             raise DataError(
@@ -209,6 +214,15 @@ def _tables(source: str | Path, split: str | None) -> tuple[Iterator[_Table], tu
 
 def _file(path: Path) -> _Table:
     return _Table(str(path), stem(path.name), file_rows(path))
+
+
+def data_files(folder: Path) -> list[Path]:
+    """The files of a folder that rows are read from, by their names. Hidden ones are left alone."""
+    return sorted(
+        entry
+        for entry in folder.iterdir()
+        if not entry.name.startswith(".") and entry.name.endswith(SUFFIXES) and entry.is_file()
+    )
 
 
 def file_rows(path: Path) -> Iterator[Row]:
