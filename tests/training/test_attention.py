@@ -3,7 +3,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jurist.training.attention import Forest, Tree, _explicit, _TreeAttention, shares_prefixes
+from jurist.training.attention import _explicit, _TreeAttention, shares_prefixes
+from jurist.training.forest import Forest, Tree
 
 CPU = torch.device("cpu")
 
@@ -16,22 +17,10 @@ trees = st.lists(
 )
 
 
-def oracle(shapes: list[Tree], window: int | None) -> torch.Tensor:
-    """Who sees whom, token by token, from the paths of the trees. Shape: [T, T]."""
-    paths: list[list[int]] = []
-    start = 0
-    for tree in shapes:
-        stem = list(range(start, start + tree.stem))
-        paths += [stem[: at + 1] for at in range(tree.stem)]
-        start += tree.stem
-        for length in tree.branches:
-            branch = list(range(start, start + length))
-            paths += [stem + branch[: at + 1] for at in range(length)]
-            start += length
-    seen = torch.zeros(start, start, dtype=torch.bool)
-    for token, path in enumerate(paths):
-        seen[token, path[-window:] if window else path] = True
-    return seen
+def seen(forest: Forest, window: int | None) -> torch.Tensor:
+    """Who sees whom, which `test_forest` holds to the paths of the trees. Shape: [T, T]."""
+    places = torch.arange(forest.num_tokens)
+    return forest.seen(places[:, None], places, window)
 
 
 def states(num_tokens: int, heads: int = 4, kv_heads: int = 2, width: int = 8, seed: int = 0):
@@ -50,14 +39,6 @@ def plain(query, key, value, seen, scale):
     return torch.einsum("hqk,khd->qhd", weights, value)
 
 
-@given(shapes=trees, window=st.sampled_from([None, 1, 5, 25]))
-@settings(max_examples=40, deadline=None)
-def test_a_token_sees_its_stem_and_its_own_branch_up_to_itself(shapes, window):
-    forest = Forest(shapes, CPU)
-    places = torch.arange(forest.num_tokens)
-    assert torch.equal(forest.seen(places[:, None], places, window), oracle(shapes, window))
-
-
 @given(shapes=trees, window=st.sampled_from([None, 1, 5, 25]), seed=st.integers(0, 99))
 @settings(max_examples=60, deadline=None)
 def test_both_ways_give_the_output_and_gradients_of_the_whole_mask(shapes, window, seed):
@@ -65,7 +46,7 @@ def test_both_ways_give_the_output_and_gradients_of_the_whole_mask(shapes, windo
     scale = 0.7
     inputs = states(forest.num_tokens, seed=seed)
     upstream = torch.randn(inputs[0].shape, generator=torch.Generator().manual_seed(seed + 1))
-    wanted = plain(*inputs, oracle(shapes, window), scale)
+    wanted = plain(*inputs, seen(forest, window), scale)
     gradients = torch.autograd.grad(wanted, inputs, upstream)
     ways = {
         "merged": _TreeAttention.apply(*inputs, forest, scale, window),
@@ -84,7 +65,7 @@ def test_a_window_ends_where_it_says_though_one_token_only_is_beyond_it(shapes):
     forest = Forest(shapes, CPU)
     inputs = states(forest.num_tokens)
     found = _TreeAttention.apply(*inputs, forest, 1.0, 5)
-    torch.testing.assert_close(found, plain(*inputs, oracle(shapes, 5), 1.0))
+    torch.testing.assert_close(found, plain(*inputs, seen(forest, 5), 1.0))
 
 
 def test_scores_of_any_size_leave_no_trace_of_padding():
@@ -92,24 +73,10 @@ def test_scores_of_any_size_leave_no_trace_of_padding():
     forest = Forest([Tree(30, (20, 3)), Tree(25, (14, 7, 2)), Tree(29, (5, 18))], CPU)
     query, key, value = (each.detach().mul(30).requires_grad_() for each in states(153))
     found = _TreeAttention.apply(query, key, value, forest, 1.0, None)
-    wanted = plain(
-        query,
-        key,
-        value,
-        oracle([Tree(30, (20, 3)), Tree(25, (14, 7, 2)), Tree(29, (5, 18))], None),
-        1.0,
-    )
+    wanted = plain(query, key, value, seen(forest, None), 1.0)
     torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-3)
     for gradient in torch.autograd.grad(found.sum(), (query, key, value)):
         assert bool(gradient.isfinite().all())
-
-
-def test_stems_and_branches_of_about_one_length_are_attended_to_together():
-    forest = Forest([Tree(100 - at, (50, 49 - at)) for at in range(8)], CPU)
-    assert len(forest.own) == 2
-    assert len(forest.over_stems) == 1
-    far = Forest([Tree(100, (50, 50)), Tree(1000, (50, 50))], CPU)
-    assert len(far.over_stems) == 2
 
 
 def test_bfloat16_is_as_near_as_its_digits():
@@ -117,7 +84,7 @@ def test_bfloat16_is_as_near_as_its_digits():
     forest = Forest(shapes, CPU)
     inputs = [each.detach().bfloat16().requires_grad_() for each in states(forest.num_tokens)]
     found = _TreeAttention.apply(*inputs, forest, 0.35, None)
-    wanted = plain(*(each.float() for each in inputs), oracle(shapes, None), 0.35)
+    wanted = plain(*(each.float() for each in inputs), seen(forest, None), 0.35)
     assert found.dtype == torch.bfloat16
     torch.testing.assert_close(found.float(), wanted, rtol=2e-2, atol=2e-2)
 

@@ -228,11 +228,20 @@ def test_files_have_the_permissions_that_the_umask_gives(tmp_path, umask):
 
 
 @pytest.mark.parametrize(
-    "content", ["", "[]", "{}", '{"files": 3}', '{"files": {"a": 1}}', "\x00\x01"]
+    "content", ["", "[]", "{}", '{"files": 3}', '{"files": {"a": 1}}', "\x00\x01", "[" * 100_000]
 )
 def test_a_manifest_that_is_none_is_damage(tmp_path, content):
     (tmp_path / "manifest.json").write_text(content)
     with pytest.raises(StoreError, match=r"manifest\.json: damaged"):
+        verify(tmp_path)
+
+
+def test_a_file_that_cannot_be_read_is_told_as_one_that_is_not_whole(tmp_path):
+    # A file to look at, of no bytes, which nobody may read at its beginning.
+    (tmp_path / "weights").symlink_to("/proc/self/mem")
+    listed = {"weights": {"bytes": 0, "sha256": "0" * 64}}
+    (tmp_path / "manifest.json").write_text(json.dumps({"files": listed}))
+    with pytest.raises(StoreError, match="weights: cannot read: Input/output error"):
         verify(tmp_path)
 
 

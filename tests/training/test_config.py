@@ -25,6 +25,7 @@ from jurist.training import CritiqueLossConfig, PairLossConfig, TrainingConfig
         ("lora_rank", -1),
         ("lora_alpha", 0.0),
         ("checkpoint_every", 0),
+        ("guard", "Stop"),
     ],
 )
 def test_a_setting_that_cannot_be_is_refused_by_its_flag(field, value):

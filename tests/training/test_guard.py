@@ -30,6 +30,7 @@ from jurist.training.guard import (
     EARLY,
     EARLY_LOSS_SPIKE,
     GRADIENT_SPIKE,
+    LEARNT,
     LOSS_SPIKE,
     NO_CHANGE,
     WEIGHT_GROWTH,
@@ -303,7 +304,7 @@ STEADY = [2.0 + 0.01 * (step % 7) for step in range(WINDOW + EARLY)]
 
 
 def test_a_spike_is_one_beyond_the_limit_and_none_at_it():
-    # The median of the eight before is 2.035.
+    # The median of the eight before is 2.025.
     before = STEADY[:EARLY]
     limit = LOSS_SPIKE * 2.025
     assert look([*before, limit * 0.999]) is None
@@ -357,6 +358,16 @@ def test_no_gradient_at_all_is_nothing_to_learn_in_however_short_a_training():
     assert look(losses, norms=[0.0] * 3, num_steps=3) is not None
     assert look(losses, norms=[0.0, 0.0, 1e-3], num_steps=3) is None
     assert look(losses, norms=[0.0] * 3, num_steps=4) is None
+
+
+def test_a_training_that_has_learnt_may_come_to_rest():
+    # All rows in one batch, and a learning rate that ends at nothing.
+    falling = [2.0 * 0.7**step for step in range(20)]
+    assert look([*falling, *[falling[-1]] * 50]) is None
+    assert look([*falling, *[0.0] * 50], norms=[*[1.0] * 20, *[0.0] * 50]) is None
+    fallen = 2.0 * LEARNT
+    assert look([2.0, *[fallen * 0.999] * CONSTANT_STEPS]) is None
+    assert look([2.0, *[fallen * 1.001] * CONSTANT_STEPS]) is not None
 
 
 def test_replies_may_fall_a_little():

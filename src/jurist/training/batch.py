@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from jurist.training.attention import Forest, Tree
 from jurist.training.examples import Encoded, Example
+from jurist.training.forest import Forest, Tree
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -89,6 +89,7 @@ class TrainingConfig:
             ("lora_rank", self.lora_rank >= 0, "at least 0"),
             ("lora_alpha", 0 < self.lora_alpha < math.inf, "positive and finite"),
             ("checkpoint_every", self.checkpoint_every >= 1, "at least 1"),
+            ("guard", self.guard in ("stop", "warn"), "stop or warn"),
         ):
             if not fine:
                 flag = name.replace("_", "-")

@@ -43,6 +43,10 @@ rounding. In healthy trainings at least 0.00017."""
 NO_GRADIENT: Final = 1e-10
 """Norm below which nothing is learnt. In healthy trainings at least 0.007."""
 
+LEARNT: Final = 0.9
+"""Share of the very first loss below which a training that stands still has come to rest: then it
+has learnt what there was to learn."""
+
 CHOSEN_DROP: Final = 1.0
 """Nats a token by which preferred replies may fall below the reference. In healthy trainings at
 most 0.14; at ten times the best learning rate 1.9, and the judge writes nothing to the point."""
@@ -161,6 +165,8 @@ class TrainingGuard:
         )
 
     def _standstill(self) -> Instability | None:
+        if median(self._losses[-CONSTANT_STEPS:]) < LEARNT * self._first[0]:
+            return None
         if len(self._norms) >= self._constant_steps:
             greatest = max(self._norms[-self._constant_steps :])
             if greatest < NO_GRADIENT:

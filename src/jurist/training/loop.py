@@ -95,8 +95,8 @@ def train(
         ConfigError: If `work` holds checkpoints of a training on other inputs.
         StoreError: If a checkpoint cannot be written, or those there are all damaged.
         TrainingError: If a loss, a gradient or a weight is not finite; or if one explodes, stands
-            still or collapses (`TrainingGuard`) and `config.guard` does not allow it. No step is
-            taken with it, and the last whole checkpoint is kept.
+            still or collapses (`TrainingGuard`) and `config.guard` does not allow it. A step whose
+            loss or gradient shows it is not taken, and the last whole checkpoint is kept.
     """
     _Loop(
         model, examples, loss_function, config, seed, work, inputs, pad_id, accelerator, told
