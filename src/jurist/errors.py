@@ -12,6 +12,7 @@ Each class carries the exit code that the command line ends with. A bad *judgeme
 (`jurist.types.Failure`), never one of these.
 """
 
+from collections.abc import Iterator
 from typing import ClassVar
 
 
@@ -55,3 +56,50 @@ class TrainingError(JuristError, RuntimeError):
     collapsed."""
 
     exit_code = 1
+
+
+_OUT_OF_MEMORY = (
+    *("can't allocate memory", "std::bad_alloc", "not enough memory", "cannot allocate"),
+    *("failed to map segment", "can't start new thread"),
+)
+"""What libraries say in errors of their own."""
+
+_LEAST_BYTES = 2**26
+"""Less than this is no room to work in."""
+
+_NOT_OF_MEMORY = "static tls block"
+"""Of a library that is loaded too late, whatever memory there is."""
+
+
+def is_out_of_memory(error: BaseException | None) -> bool:
+    """Whether an error, whoever raised it, is that there is no memory, or was caused by that."""
+    return any(map(_is_of_memory, with_causes(error)))
+
+
+def with_causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error, what it came of, and so on."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _memory_is_short() -> bool:
+    try:
+        bytearray(_LEAST_BYTES)
+    except MemoryError:
+        return True
+    return False
+
+
+def _is_of_memory(error: BaseException) -> bool:
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    if isinstance(error, SystemError):
+        # The interpreter lost an error of its own, as it does when there is no room for one.
+        return _memory_is_short()
+    said = str(error).lower()
+    return (
+        isinstance(error, RuntimeError | OSError | ImportError)
+        and any(words in said for words in _OUT_OF_MEMORY)
+        and _NOT_OF_MEMORY not in said
+    )

@@ -94,19 +94,19 @@ def _asked_for() -> Mapping[str, Mapping[str, str]]:
 
 
 def _fits(version: str, bounds: str) -> bool:
-    release = _release(version)
+    found = release(version)
     for bound in bounds.split(","):
         parts = re.fullmatch(r"(>=|<)([\d.]+)", bound)
         if parts is None:
             continue
         least = parts[1] == ">="
-        if (release >= _release(parts[2])) is not least:
+        if (found >= release(parts[2])) is not least:
             return False
     return True
 
 
-def _release(version: str) -> tuple[int, ...]:
-    """2.13.0+cpu is (2, 13), so that it equals 2.13."""
+def release(version: str) -> tuple[int, ...]:
+    """The numbers of a version, to compare it by: of 2.13.0+cpu and of 2.13 they are (2, 13)."""
     numbers = re.match(r"\d+(?:\.\d+)*", version)
     found = [int(number) for number in numbers[0].split(".")] if numbers else []
     while found and found[-1] == 0:

@@ -13,7 +13,7 @@ from transformers import (
     LlamaForCausalLM,
 )
 
-from jurist.errors import ConfigError, StoreError
+from jurist.errors import ConfigError, StoreError, is_out_of_memory
 from jurist.models.load import (
     load_causal,
     load_critic,
@@ -251,3 +251,57 @@ class TestFingerprint:
         torch.manual_seed(1)
         LlamaForCausalLM(TINY).save_pretrained(checkpoint)
         assert weights_fingerprint(tmp_path / "adapter") != before
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("", "damaged"),
+        ("[" * 100_000, "damaged"),
+        ("[]", "damaged"),
+        ('{"weight": null}', "damaged"),
+        ('{"weight": [["a"]]}', "damaged"),
+        ('{"weight": [[0.5]]}', r"expected finite weights of shape \[1, 16\], found \[1, 1\]"),
+        ('{"weight": 0.5}', r"of shape \[1, 16\], found \[\]"),
+        (json.dumps({"weight": [[float("nan")] * 16]}), r"of shape \[1, 16\], found others"),
+    ],
+)
+@pytest.mark.parametrize("load", [load_critic, load_scalar])
+def test_a_reward_head_that_is_none_is_told(checkpoint, load, content, said):
+    (checkpoint / "reward_head.json").write_text(content)
+    with pytest.raises(ConfigError, match=rf"reward_head\.json: .*{said}"):
+        load(checkpoint)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"hidden_size": "wide"},
+        {"hidden_size": None},
+        {"num_attention_heads": 0},
+        {"num_hidden_layers": -1},
+        {"model_type": 7},
+        {"model_type": ["llama"]},
+        {"rope_parameters": 7},
+        {"hidden_act": "nothing"},
+        {"dtype": "float7"},
+        {"layer_types": "all"},
+        {"architectures": 7},
+    ],
+    ids=str,
+)
+def test_a_config_of_nonsense_is_told_in_one_sentence(checkpoint, changes):
+    edit_config(checkpoint, **changes)
+    for load in (load_causal, load_scalar):
+        try:
+            load(checkpoint)
+        except ConfigError as error:
+            assert str(error).startswith(str(checkpoint)) and "\n" not in str(error)
+
+
+def test_that_there_is_no_memory_is_not_said_of_the_model(checkpoint):
+    # More than a processor has addresses for.
+    edit_config(checkpoint, vocab_size=10**13)
+    with pytest.raises(RuntimeError, match="can't allocate memory") as caught:
+        load_causal(checkpoint)
+    assert not isinstance(caught.value, ConfigError) and is_out_of_memory(caught.value)

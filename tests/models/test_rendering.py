@@ -84,9 +84,12 @@ def test_a_template_that_fails_is_told_as_such(rendered, template, said):
 
 
 @pytest.mark.fault(26, "template")
-def test_a_template_without_an_end_is_ended(rendered, monkeypatch):
+@pytest.mark.parametrize("said_first", ["", "hello"], ids=["always", "of some prompts"])
+def test_a_template_without_an_end_is_ended(rendered, monkeypatch, said_first):
     monkeypatch.setattr(chat, "in_time", lambda work: in_time(work, seconds=0.5))
     loops = "{% for i in range(99999) %}" * 3 + "{% endfor %}" * 3
+    if said_first:
+        loops = f"{{% if messages[0]['content'] == 'hello' %}}{loops}{{% endif %}}"
     before = set(threading.enumerate())
     with pytest.raises(ConfigError, match="does not come to an end within"):
         rendered(loops)

@@ -15,7 +15,7 @@ from transformers import AutoModelForCausalLM
 from jurist.data import read_preferences
 from jurist.errors import ConfigError, DataError
 from jurist.models import unsafe
-from jurist.models.load import load_causal, load_scalar, load_tokenizer
+from jurist.models.load import load_causal, load_scalar, load_tokenizer, weights_fingerprint
 from jurist.models.unsafe import refuse_unsafe
 from jurist.worlds import BASE
 
@@ -255,9 +255,22 @@ def test_what_is_damaged_is_left_to_the_loader_and_what_is_no_folder_too(checkpo
         refuse_unsafe(checkpoint)
 
 
-def test_an_adapter_of_itself_has_an_end(adapter):
-    edit(adapter / "adapter_config.json", base_model_name_or_path=str(adapter))
-    refuse_unsafe(adapter)
+def test_adapters_of_one_another_have_an_end(adapter):
+    other = Path(shutil.copytree(adapter, adapter.with_name("other")))
+    for bases in ((adapter, other), (other, adapter), (other, other)):
+        for folder, base in zip((adapter, other), bases, strict=True):
+            edit(folder / "adapter_config.json", base_model_name_or_path=str(base))
+        for use in (refuse_unsafe, weights_fingerprint, load_causal):
+            with pytest.raises(ConfigError, match="base_model_name_or_path leads back to"):
+                use(adapter)
+
+
+@pytest.mark.parametrize("base", [None, "", 7, [BASE.name]])
+def test_an_adapter_without_a_base_is_told(adapter, base):
+    edit(adapter / "adapter_config.json", base_model_name_or_path=base)
+    for use in (refuse_unsafe, weights_fingerprint, load_causal):
+        with pytest.raises(ConfigError, match=r"adapter_config\.json: expected base_model_name_or"):
+            use(adapter)
 
 
 @pytest.mark.fault(26, "remote code")

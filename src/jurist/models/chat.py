@@ -205,13 +205,17 @@ def _rendered(tokenizer: PreTrainedTokenizerBase, conversation: Conversation) ->
 
 
 def _prompt_ids(tokenizer: PreTrainedTokenizerBase, conversation: Conversation) -> list[int]:
-    with _template_errors(tokenizer, conversation):
-        encoded: Any = tokenizer.apply_chat_template(
+    def encode() -> object:
+        return tokenizer.apply_chat_template(
             _turns(conversation),
             add_generation_prompt=True,
             sanitize_control_tokens=True,
             return_dict=True,
         )
+
+    with _template_errors(tokenizer, conversation):
+        # A template may come to an end with the probing turns, and with others not.
+        encoded: Any = in_time(encode)
     return cast(list[int], encoded["input_ids"])
 
 

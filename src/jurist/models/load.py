@@ -11,6 +11,7 @@ from typing import Any, Literal, cast
 
 import torch
 import transformers
+from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from transformers import (
     AutoConfig,
@@ -23,9 +24,9 @@ from transformers import (
 )
 
 from jurist.digest import digest, file_digest
-from jurist.errors import ConfigError, StoreError
+from jurist.errors import ConfigError, StoreError, is_out_of_memory
 from jurist.manifest import MANIFEST, verify
-from jurist.models.unsafe import code_advice, refuse_unsafe
+from jurist.models.unsafe import ADAPTER, adapter_base, code_advice, refuse_unsafe
 from jurist.storage import write_json
 
 Dtype = Literal["float32", "bfloat16"]
@@ -37,7 +38,7 @@ weights, so that whatever loads or serves causal models takes the folder as it i
 _FINGERPRINTED = (
     "config.json",
     "generation_config.json",
-    "adapter_config.json",
+    ADAPTER,
     _REWARD_HEAD,
     "tokenizer.json",
     "tokenizer_config.json",
@@ -77,7 +78,7 @@ def load_causal(
     refuse_unsafe(model)
     _verify(model)
     with _loading(model):
-        if (Path(model) / "adapter_config.json").exists():
+        if (Path(model) / ADAPTER).exists():
             loaded = _merged_adapter(model, dtype)
         else:
             loaded, lacking = _loaded(AutoModelForCausalLM, model, dtype)
@@ -165,9 +166,25 @@ def _set_head(linear: torch.nn.Linear, model: str | Path) -> None:
     path = Path(model) / _REWARD_HEAD
     with torch.no_grad():
         if path.exists():
-            linear.weight.copy_(torch.tensor(json.loads(path.read_text("utf-8"))["weight"]))
+            linear.weight.copy_(_kept_head(path, linear.weight.shape))
         else:
             linear.weight.zero_()
+
+
+def _kept_head(path: Path, shape: torch.Size) -> torch.Tensor:
+    try:
+        held = json.loads(path.read_text("utf-8"))["weight"]
+        weight = torch.tensor(held, dtype=torch.float32)
+    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
+        raise ConfigError(f"{path}: damaged ({error!r}); get the file as it was") from error
+    # One number would be copied to every place.
+    if weight.shape != shape or not weight.isfinite().all():
+        raise ConfigError(
+            f"{path}: expected finite weights of shape {list(shape)}, found "
+            f"{list(weight.shape) if weight.shape != shape else 'others'}; it is of another model, "
+            f"or damaged"
+        )
+    return weight
 
 
 def head(model: PreTrainedModel) -> torch.nn.Linear:
@@ -217,11 +234,9 @@ def weights_fingerprint(model: str | Path) -> str:
         if path.suffix == ".safetensors" or path.name in _FINGERPRINTED
     )
     own = digest("folder", [[path.name, _known_digest(path)] for path in files])
-    adapter = folder / "adapter_config.json"
-    if not adapter.exists():
+    if not (folder / ADAPTER).exists():
         return own
-    base = json.loads(adapter.read_text("utf-8"))["base_model_name_or_path"]
-    return digest("adapter", own, weights_fingerprint(base))
+    return digest("adapter", own, weights_fingerprint(adapter_base(folder)))
 
 
 def _loaded(
@@ -303,6 +318,10 @@ def _pad_id(model: str | Path, config: PretrainedConfig) -> int:
     raise ConfigError(f"{model}: neither a pad nor an eos token, so sequences cannot be batched")
 
 
+_OF_NONSENSE = (StrictDataclassError, TypeError, AttributeError, LookupError, ArithmeticError)
+"""What transformers comes to by a config whose values make no sense."""
+
+
 @contextmanager
 def _loading(model: str | Path) -> Generator[None]:
     """Quiet, and with every way that loading fails told in one sentence."""
@@ -315,8 +334,9 @@ def _loading(model: str | Path) -> Generator[None]:
     try:
         with warnings.catch_warnings(action="ignore"):
             yield
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        if isinstance(error, ConfigError):
+    except (OSError, ValueError, RuntimeError, SafetensorError, *_OF_NONSENSE) as error:
+        # That there is no memory says nothing of the model.
+        if isinstance(error, ConfigError) or is_out_of_memory(error):
             raise
         raise ConfigError(_complaint(model, error)) from error
     finally:
@@ -327,7 +347,12 @@ def _loading(model: str | Path) -> Generator[None]:
 def _complaint(model: str | Path, error: Exception) -> str:
     if (advice := code_advice(model, str(error))) is not None:
         return advice
-    first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    first = lines[0] if lines else ""
+    if isinstance(error, StrictDataclassError):  # which says by whom it was found, and then what
+        first = " ".join(lines)
+    elif isinstance(error, _OF_NONSENSE):
+        first = f"{type(error).__name__}: {first}"
     if Path(model).exists():
         return f"{model}: cannot be loaded as a model: {first}"
     offline = " (offline: HF_HUB_OFFLINE is set)" if os.environ.get("HF_HUB_OFFLINE") else ""

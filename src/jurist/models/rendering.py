@@ -1,7 +1,8 @@
 """Chat templates come with checkpoints, from strangers: a bound on how long one may take.
 
 transformers renders them in Jinja's immutable sandbox, where they reach no attribute that could run
-code. What a sandbox does not bound is time.
+code. What a sandbox does not bound is time. One step of Python that has no end, such as the power
+of a large number, is not bounded here either: that would take a process of its own.
 """
 
 import ctypes
@@ -10,7 +11,7 @@ from collections.abc import Callable
 from typing import Final, TypeVar
 
 SECONDS: Final = 30.0
-"""For rendering a few probing turns, which takes an honest template less than a millisecond."""
+"""For rendering one conversation, which takes an honest template a few milliseconds."""
 
 _Value = TypeVar("_Value")
 

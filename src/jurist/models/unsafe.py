@@ -36,7 +36,7 @@ def refuse_unsafe(model: str | Path) -> None:
     Raises:
         ConfigError: If weights are pickled, a list of weights names files elsewhere, the config
             asks for kernels from a hub or an adapter for a module of its choice; or if there are no
-            weights at all.
+            weights at all, or no base of an adapter.
     """
     folder = Path(model)
     if not folder.is_dir():
@@ -62,9 +62,39 @@ def refuse_unsafe(model: str | Path) -> None:
                 f"{folder / ADAPTER}: megatron_config makes PEFT import a module that the file "
                 f"names; delete that entry"
             )
-        base = config.get("base_model_name_or_path")
-        if isinstance(base, str) and Path(base).resolve() != folder.resolve():
-            refuse_unsafe(base)
+        refuse_unsafe(adapter_base(folder))
+
+
+def adapter_base(folder: Path) -> str:
+    """Checkpoint folder or hub id of the base that an adapter names.
+
+    Args:
+        folder: The adapter's. Its base may be an adapter in turn.
+
+    Raises:
+        ConfigError: If it names none, or one that leads back to it.
+    """
+    base = _named_base(folder)
+    known, path = {folder.resolve()}, Path(base)
+    while (path / ADAPTER).exists():
+        if path.resolve() in known:
+            raise ConfigError(
+                f"{folder / ADAPTER}: base_model_name_or_path leads back to {path}; name the model "
+                f"that the adapter was trained on"
+            )
+        known.add(path.resolve())
+        path = Path(_named_base(path))
+    return base
+
+
+def _named_base(folder: Path) -> str:
+    base = _json(folder / ADAPTER).get("base_model_name_or_path")
+    if not isinstance(base, str) or not base:
+        raise ConfigError(
+            f"{folder / ADAPTER}: expected base_model_name_or_path to name the model that the "
+            f"adapter was trained on, found {base!r}"
+        )
+    return base
 
 
 def code_advice(model: str | Path, complaint: str) -> str | None:
