@@ -21,9 +21,9 @@ from dataclasses import dataclass, replace
 import pytest
 
 from jurist.engines.cached import Cached
-from jurist.engines.chat_session import MAX_REPLY_BYTES
 from jurist.engines.openai import OpenAIEngine
 from jurist.engines.patience import Patience
+from jurist.engines.transport import MAX_REPLY_BYTES
 from jurist.errors import DataError, EngineError, JuristError
 from jurist.formats.direct import Direct
 from jurist.formats.pairwise import Pairwise

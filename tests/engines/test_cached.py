@@ -485,8 +485,19 @@ class Silent:
             for sample in range(sampling.num_samples - (item == len(prompts) - 1)):
                 deliver([Delivery(item, sampling.first_index + sample, reply)])
 
+    def score(self, prompts, continuations):
+        raise AssertionError("an engine that streams is asked to stream")
+
     def stream_scores(self, prompts, continuations, deliver):
-        raise AssertionError("not asked")
+        deliver([(0, [-1.0] * len(continuations[0]))])
+
+
+def test_an_engine_that_streams_scores_and_leaves_some_out_is_a_mistake(tmp_path):
+    with (
+        Cached(Silent(), tmp_path / "store.sqlite") as cached,
+        pytest.raises(ValueError, match=r"asked for the scores of 3 .* did not deliver 1 of them"),
+    ):
+        cached.score([user("a"), user("b")], [["x", "y"], ["x"]])
 
 
 def test_an_engine_that_streams_and_leaves_a_sample_out_is_a_mistake(tmp_path):

@@ -127,6 +127,38 @@ def test_a_run_that_goes_on_decodes_the_batches_of_one_that_was_not_interrupted(
     assert len(second.jobs) == len(whole.jobs) - dies_at // 3 * 3
 
 
+class DiesOnce(Noted):
+    """One process that dies over every job once."""
+
+    def __init__(self):
+        super().__init__(1)
+        self.begun: list[tuple[int, ...]] = []
+
+    def begin(self, place, job, rule):
+        self.begun.append(job.items)
+        super().begin(place, job, rule)
+
+    def wait(self):
+        if self.begun.count(self.begun[-1]) == 1:
+            place, _, _ = self._waiting.pop()
+            return place, Death("of the test")
+        return super().wait()
+
+
+def test_deaths_with_a_job_done_in_between_end_nothing_and_a_job_is_tried_again_at_once():
+    crew, prompts = DiesOnce(), prompts_of([1] * 12)
+    found = Spread(crew, job_size=1).generate(prompts, Sampling())
+    assert [replies[0].text for replies in found] == [words(prompt, 0) for prompt in prompts]
+    assert len(crew.begun) == 24
+    assert crew.begun[::2] == crew.begun[1::2]
+
+
+def test_the_longest_prompts_are_begun_first():
+    crew = Noted()
+    Spread(crew, job_size=1).generate(prompts_of([5, 90, 40, 70]), Sampling())
+    assert [job.items for job in crew.jobs] == [(1,), (3,), (2,), (0,)]
+
+
 def test_a_job_holds_its_sampling_and_nothing_of_the_call_around_it():
     crew = Noted()
     Spread(crew, job_size=2).generate(prompts_of([1, 2, 3]), Sampling(first_index=4))

@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import socket
+import threading
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -245,6 +246,27 @@ class TestFaults:
             with pytest.raises(EngineError, match=rf"{url}.*cannot reach.*is it running"):
                 ask(engine)
         assert waits.seconds == [0.5, 1.0]
+
+    @pytest.mark.fault(13, "refused")
+    def test_one_that_was_there_and_went_before_it_answered_has_all_retries(self, waits):
+        listener = socket.create_server(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
+
+        def refuse_and_go() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                asked = b""
+                while b"Hello?" not in asked or not asked.endswith(b"}"):
+                    asked += connection.recv(65536)
+                listener.close()
+                connection.sendall(b"HTTP/1.1 500 Dead\r\nContent-Length: 0\r\n\r\n")
+
+        serving = threading.Thread(target=refuse_and_go)
+        serving.start()
+        with pytest.raises(EngineError, match="cannot reach"):
+            ask(OpenAIEngine(url, "m", clock=waits.clock))
+        serving.join()
+        assert waits.seconds == [0.5, 1.0, 2.0, 4.0, 8.0, 16.0]
 
     @pytest.mark.fault(13, "no such host")
     def test_a_server_of_no_known_name_cannot_be_reached(self, waits):

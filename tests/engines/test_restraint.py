@@ -94,10 +94,11 @@ class TestPace:
         # The first refusals find out what it bears.
         assert served(allowed_per_second, share=0.1, num=2000) < 0.1
 
-    def test_a_gap_ends(self):
-        pace = Pace(0.1)
+    @pytest.mark.parametrize(("share", "num"), [(0.1, 300), (0.0, 2000)])
+    def test_a_gap_ends(self, share, num):
+        pace = Pace(share)
         pace.turned_away(0.0, now=1.0, wait=0.0)
-        for _ in range(300):
+        for _ in range(num):
             pace.answered()
         assert pace.booked(2.0) == pace.booked(2.0) == 2.0
 

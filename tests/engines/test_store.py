@@ -3,11 +3,14 @@
 import os
 import shutil
 import sqlite3
+import subprocess
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from jurist.engines.inspection import _reading, contents
 from jurist.engines.salvage import save_rows
 from jurist.engines.store import SCHEMA_VERSION, AnswerStore
 from jurist.errors import ConfigError, StoreError
@@ -73,6 +76,26 @@ def killed(tmp_path: Path) -> Path:
     return left / "completions.sqlite"
 
 
+@pytest.fixture
+def make_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
+    """Mount a file system of so many bytes."""
+    folder = tmp_path / "disk"
+
+    def mount(num_bytes: int) -> Path:
+        folder.mkdir()
+        options = ["-t", "tmpfs", "-o", f"size={num_bytes}"]
+        done = subprocess.run(
+            ["mount", *options, "tmpfs", str(folder)], capture_output=True, text=True
+        )
+        if done.returncode:
+            pytest.skip(f"may not mount a file system: {done.stderr.strip()}")
+        return folder
+
+    yield mount
+    if folder.is_mount():
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
 def overwrite(path: Path, at: int, content: bytes) -> None:
     with path.open("r+b") as file:
         file.seek(at)
@@ -134,6 +157,20 @@ def test_an_index_that_leads_to_another_row_is_found(path):
             with pytest.raises(StoreError, match="does not fit its checksum"):
                 asked(key(5))
             assert asked(key(6)) is not None
+    with pytest.raises(StoreError, match="damaged"):
+        contents(path, in_use=False)
+
+
+@pytest.mark.fault(7, "flipped bit of a row")
+def test_a_row_that_the_index_has_lost_is_found_by_a_look(path):
+    lost = bytes(24) + b"\xff" * 8
+    content = path.read_bytes()
+    path.write_bytes(content.replace(key(NUM - 1) + b"\x01\x2c", lost + b"\x01\x2c"))
+    assert path.read_bytes() != content
+    with closing(AnswerStore(path)) as store:
+        assert store.completion(key(NUM - 1)) is None
+    with pytest.raises(StoreError, match=r"damaged .*missing from index.*--recover-to"):
+        contents(path, in_use=False)
 
 
 @pytest.mark.fault(7, "flipped bit of a row")
@@ -293,6 +330,51 @@ def test_of_a_store_of_version_1_rows_are_saved_and_counted_as_unchecked(tmp_pat
     assert (saved.num_completions, saved.num_unchecked) == (16, 16)
 
 
+def test_bytes_that_the_header_sets_aside_cost_no_row(path, tmp_path):
+    """None are: one bit there has SQLite look for long texts in the wrong places."""
+    overwrite(path, 20, b"\x08")
+    with pytest.raises(StoreError, match="damaged"):
+        read(path)
+    saved = save_rows(path, tmp_path / "saved.sqlite")
+    assert (saved.num_completions, saved.num_scores) == (NUM, NUM)
+
+
+def test_what_is_saved_is_not_put_beside_the_log_of_another(killed):
+    killed.unlink()
+    with pytest.raises(ConfigError, match=r"completions\.sqlite-wal: there already"):
+        save_rows(killed, killed)
+    assert not killed.exists()
+
+
+@pytest.mark.fault(4, "full disk")
+@pytest.mark.parametrize("share", [0.5, 1.2, 1.4, 1.6, 1.8, 3.0])
+def test_rows_that_do_not_fit_on_the_disk_are_not_said_to_be_saved(path, make_disk, share):
+    """There may be room for the log, and none for the file that it is moved to."""
+    disk = make_disk(int(path.stat().st_size * share))
+    to = disk / "saved.sqlite"
+    try:
+        saved = save_rows(path, to)
+    except StoreError as error:
+        assert share < 3 and "saved.sqlite" in str(error) and "make room" in str(error)
+        assert [*disk.iterdir()] == []
+    else:
+        assert share > 1 and (saved.num_completions, saved.num_scores) == (NUM, NUM)
+        with closing(sqlite3.connect(to)) as connection:
+            assert connection.execute("SELECT count(*) FROM completions").fetchone() == (NUM,)
+
+
+@pytest.mark.fault(7, "flipped bit of a row")
+@pytest.mark.parametrize(
+    ("word", "flipped"), [(b"stop", b"\xf3"), (b"text BLOB", b"u"), (b"completions (", b"d")]
+)
+def test_one_bit_of_a_word_is_told_with_what_to_do(path, word, flipped):
+    overwrite(path, place_of(path, word), flipped)
+    with pytest.raises(StoreError, match=r"damaged .*--recover-to"):
+        read(path)
+    with pytest.raises(StoreError, match=r"damaged .*--recover-to"):
+        contents(path, in_use=False)
+
+
 def test_nothing_is_saved_from_nowhere_or_over_something(path, tmp_path):
     with pytest.raises(ConfigError, match="no such file"):
         save_rows(tmp_path / "nowhere", tmp_path / "to")
@@ -315,3 +397,15 @@ def test_a_fork_is_refused_what_its_parent_opened(path):
         _, status = os.waitpid(child, 0)
         assert os.waitstatus_to_exitcode(status) == 0
         assert store.completion(key(1)) == completion(1)
+
+
+def test_a_look_leaves_the_index_to_whoever_opened_the_store_meanwhile(killed):
+    index = killed.with_name("completions.sqlite-shm")
+    with _reading(killed, in_use=False) as connection:
+        assert connection.execute("SELECT count(*) FROM completions").fetchone() == (NUM,)
+        store = AnswerStore(killed)
+    with closing(store):
+        # A second index of the same log would be another's view of it.
+        assert index.exists()
+        assert store.completion(key(1)) == completion(1)
+    assert not index.exists()

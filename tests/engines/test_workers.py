@@ -182,6 +182,30 @@ class TestDeath:
         with sqlite3.connect(store) as kept:
             assert kept.execute("SELECT count(*) FROM completions").fetchone() == (3 * 40,)
 
+    @pytest.mark.fault(18, "killed worker")
+    def test_one_that_cannot_take_its_place_is_refused_however_often_it_is_asked(
+        self, engines, tmp_path
+    ):
+        weights = tmp_path / "weights"
+        weights.write_text("as they were")
+        processes = Processes(partial(engines.named_by, weights), 1)
+        with Spread(processes) as workers:
+            os.kill(processes.process_ids[0], signal.SIGKILL)
+            weights.write_text("others")
+            for _ in range(2):
+                with pytest.raises(EngineError, match="two workers made unlike engines"):
+                    generated(workers)
+            weights.write_text("as they were")
+            assert generated(workers) == generated(engines.scripted())
+
+    def test_a_signal_without_a_name_is_told_by_its_number(self, engines, caplog):
+        nameless = signal.SIGRTMIN + 6
+        processes = Processes(engines.scripted, 1)
+        with Spread(processes) as workers:
+            os.kill(processes.process_ids[0], nameless)
+            assert generated(workers) == generated(engines.scripted())
+        assert f"a worker died (signal {nameless})" in caplog.text
+
     @pytest.mark.fault(18, "hung worker")
     @pytest.mark.parametrize("when", ["idle", "at work"])
     def test_a_worker_that_is_stopped_is_replaced(self, engines, tmp_path, caplog, when):

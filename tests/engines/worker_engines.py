@@ -87,5 +87,10 @@ def dead_at_once() -> ScriptedEngine:
     os._exit(7)
 
 
+def named_by(path: Path) -> ScriptedEngine:
+    """Its fingerprint is what a file says when it is made."""
+    return ScriptedEngine(words, likelihood, fingerprint=path.read_text())
+
+
 def named_after_itself() -> ScriptedEngine:
     return ScriptedEngine(words, fingerprint=f"of process {os.getpid()}")

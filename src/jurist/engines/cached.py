@@ -312,6 +312,12 @@ class _CachedLogprobs(Cached):
                 missing.append((prompt, gaps))
         self.hits += len(logps)
         self._fill_scores(missing, logps)
+        if lacking := sum(key not in logps for _, gaps in missing for key in gaps.values()):
+            raise ValueError(
+                f"{self.fingerprint}: the engine was asked for the scores of "
+                f"{sum(len(gaps) for _, gaps in missing)} continuations and did not deliver "
+                f"{lacking} of them"
+            )
         return [
             [logps[wanted[prompt][text]] for text in texts]
             for prompt, texts in zip(prompts, continuations, strict=True)

@@ -1,45 +1,20 @@
-"""Asking a chat server over HTTP: connections, deadlines, retries, and which refusals are final.
+"""Asking a chat server until it answers: retries, waits, and when to give an item or a server up.
 
-A request goes over a connection that nobody else uses at the time, one that is open already if
-there is one (`jurist.engines.connection`). When it may go, and how often, is for
-`jurist.engines.restraint` to say.
+One request and what its reply means is `jurist.engines.transport`. When a request may go, and how
+often, is for `jurist.engines.restraint` to say.
 """
 
 import asyncio
 import logging
-import os
-import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from types import TracebackType
-from typing import Final, Self, TypeVar, cast
+from typing import Final, Self, TypeVar
 
-import jurist
-from jurist.engines.chat_api import (
-    Dialect,
-    Json,
-    MalformedReply,
-    about_context,
-    error_message,
-    parse_object,
-)
-from jurist.engines.connection import (
-    Address,
-    Broken,
-    Connection,
-    NoReply,
-    Reply,
-    TooLong,
-    Unreachable,
-    trusting_the_system,
-)
-from jurist.engines.patience import retry_after_seconds
+from jurist.engines.chat_api import Dialect, Json, MalformedReply
 from jurist.engines.restraint import Restraint
-from jurist.errors import DataError, EngineError, OutageError
-from jurist.showing import KEY, without_keys, without_secrets
-
-MAX_REPLY_BYTES: Final = 16 * 2**20
-"""Longest reply that is read; the connection is closed on a longer one."""
+from jurist.engines.transport import Failed, Retry, Transport
+from jurist.errors import EngineError, OutageError
 
 MAX_FAILURES_IN_A_ROW: Final = 16
 """After so many items without an answer, all their retries over and none answered between them, the
@@ -48,47 +23,9 @@ server is given up on: to go on would only spend the night on retries."""
 RETRIES_BEFORE_ANY_ANSWER: Final = 2
 """Retries of a connection to a server that never answered: it is rather not there than busy."""
 
-_RETRIED: Final = frozenset({408, 409, 425, 429})
-_BUSY: Final = frozenset({429, 503, 529})
-_FATAL: Final = frozenset({401, 402, 403, 404, 501})
-
 logger = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
-
-
-class _Retry(Exception):
-    """This attempt failed; another may not."""
-
-    def __init__(
-        self,
-        reason: str,
-        *,
-        wait: float | None = None,
-        unreachable: bool = False,
-        busy: bool = False,
-        asked_for: bool = False,
-    ) -> None:
-        super().__init__(reason)
-        self.wait = wait
-        """Seconds that the server wants to be left alone, if it says."""
-
-        self.unreachable = unreachable
-        """There was no connection, so that it cannot be for what was asked."""
-
-        self.busy = busy
-        """The server says that it has too much to do."""
-
-        self.asked_for = asked_for
-        """The server says to ask again."""
-
-
-class _Failed(Exception):
-    """This item has no answer, and there is no use in asking again."""
-
-
-class _Stale(Exception):
-    """A connection that had been used before ended without anything of a reply."""
 
 
 class ChatSession:
@@ -112,8 +49,6 @@ class ChatSession:
         max_concurrency: int,
     ) -> None:
         self._url = url
-        self._key_name = key_name
-        self._dialect = dialect
         self._restraint = restraint
         self._patience = restraint.patience
         self._clock = restraint.clock
@@ -123,19 +58,7 @@ class ChatSession:
         self._asked = 0
         self._in_a_row = 0
         self._failures: Counter[str] = Counter()
-        key = os.environ.get(key_name, "")
-        self._address = Address.parse(url)
-        self._headers = [
-            (b"User-Agent", f"jurist/{jurist.__version__}".encode()),
-            (b"Accept", b"application/json"),
-            (b"Content-Type", b"application/json"),
-            # What is compressed can grow a thousandfold in memory.
-            (b"Accept-Encoding", b"identity"),
-            *([(b"Authorization", f"Bearer {key}".encode())] if key else []),
-        ]
-        # Made once, for to read the certificates takes longer than many a reply.
-        self._tls = trusting_the_system() if self._address.tls else None
-        self._idle: list[Connection] = []
+        self._transport = Transport(url, key_name=key_name, dialect=dialect, restraint=restraint)
 
     async def __aenter__(self) -> Self:
         return self
@@ -146,8 +69,7 @@ class ChatSession:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        for connection in self._idle:
-            connection.close()
+        self._transport.close()
         if self._failures:
             logger.warning(
                 "%s: %d of %d requests got no answer: %s",
@@ -193,8 +115,8 @@ class ChatSession:
         self._asked += 1
         try:
             answer = await self._until_answered(body, read, subject)
-        except _Failed as failed:
-            reason = self._without_key(str(failed))
+        except Failed as failed:
+            reason = self._transport.without_key(str(failed))
             self._failures[reason] += 1
             self._in_a_row += 1
             if self._in_a_row >= MAX_FAILURES_IN_A_ROW:
@@ -213,17 +135,17 @@ class ChatSession:
         patience, restraint, elapsed = self._patience, self._restraint, self._clock.elapsed
         until = elapsed() + patience.item_seconds
         retry = 0
-        failed: _Retry | None = None
+        failed: Retry | None = None
         restraint.budget.num_requests += 1
         while True:
             booked = await self._turn(until, failed)
             sent = body()
             try:
-                answer = read(await self._attempt(sent, subject, seconds=until - elapsed()))
-            except (MalformedReply, RecursionError, _Retry) as error:
-                failed = error if isinstance(error, _Retry) else _Retry(str(error))
+                answer = read(await self._transport.send(sent, subject, seconds=until - elapsed()))
+            except (MalformedReply, RecursionError, Retry) as error:
+                failed = error if isinstance(error, Retry) else Retry(str(error))
                 self._note(failed, booked)
-            except _Failed:
+            except Failed:
                 # It was refused, and so the server works.
                 restraint.breaker.works()
                 raise
@@ -234,7 +156,7 @@ class ChatSession:
                 return answer
             retry += await self._until_retry(failed, retry, until)
 
-    async def _turn(self, until: float, failed: _Retry | None) -> float:
+    async def _turn(self, until: float, failed: Retry | None) -> float:
         """Wait until a request may be sent; when that was settled.
 
         Args:
@@ -247,7 +169,7 @@ class ChatSession:
             left = until - elapsed()
             if left <= 0.0:
                 why = f": {failed}" if failed else ", for the server is down"
-                raise _Failed(f"no answer within {self._patience.item_seconds:g} s{why}")
+                raise Failed(f"no answer within {self._patience.item_seconds:g} s{why}")
             if not breaker.is_open:
                 now = elapsed()
                 at = restraint.pace.booked(now)
@@ -283,10 +205,10 @@ class ChatSession:
         breaker.probe(began)
         self._probing = asyncio.Event()
         try:
-            read(await self._attempt(body, lambda: "what was asked before", seconds=seconds))
-        except (MalformedReply, RecursionError, _Retry) as error:
+            read(await self._transport.send(body, lambda: "what was asked before", seconds=seconds))
+        except (MalformedReply, RecursionError, Retry) as error:
             self._note_outage(error)
-        except _Failed:
+        except Failed:
             breaker.works()
         else:
             breaker.works()
@@ -306,9 +228,9 @@ class ChatSession:
             OutageError: The server has been down for too long.
         """
         breaker, now, most = self._restraint.breaker, self._clock.elapsed(), self._patience
-        wait = error.wait if isinstance(error, _Retry) else None
+        wait = error.wait if isinstance(error, Retry) else None
         breaker.failed(now, wait or 0.0, probe=True)
-        reason, seconds = self._without_key(str(error)), breaker.open_seconds(now)
+        reason, seconds = self._transport.without_key(str(error)), breaker.open_seconds(now)
         if seconds >= most.outage_seconds:
             raise OutageError(
                 f"{self._url}: the server has not answered for {seconds:.0f} s, the last time "
@@ -324,14 +246,14 @@ class ChatSession:
                 most.outage_seconds,
             )
 
-    def _note(self, failed: _Retry, booked: float) -> None:
+    def _note(self, failed: Retry, booked: float) -> None:
         """Let it be known how an attempt failed."""
         restraint, now, wait = self._restraint, self._clock.elapsed(), failed.wait or 0.0
         if failed.busy:
             restraint.pace.turned_away(booked, now, wait)
         restraint.breaker.failed(now, wait, probe=False)
 
-    async def _until_retry(self, failed: _Retry, retry: int, until: float) -> int:
+    async def _until_retry(self, failed: Retry, retry: int, until: float) -> int:
         """Wait until an item may be tried again, if it may; whether that is one of its retries."""
         patience, breaker, elapsed = self._patience, self._restraint.breaker, self._clock.elapsed
         if failed.unreachable and breaker.ever_answered:
@@ -354,142 +276,12 @@ class ChatSession:
                     f"{self._url}: cannot reach the server: {failed}; is it running, and is "
                     f"the address right?"
                 ) from failed
-            raise _Failed(str(failed)) from failed
+            raise Failed(str(failed)) from failed
         budget = self._restraint.budget
         if not (breaker.is_open or failed.asked_for or budget.take()):
-            raise _Failed(
+            raise Failed(
                 f"{failed}; not asked again, for {budget.num_retries} retries of "
                 f"{budget.num_requests} requests are as many as may be"
             ) from failed
         await self._clock.sleep(wait)
         return 1
-
-    async def _attempt(self, body: bytes, subject: Callable[[], str], *, seconds: float) -> Json:
-        """One request and its whole reply, within so many seconds at most."""
-        patience = self._patience
-        seconds = min(seconds, patience.attempt_seconds)
-        try:
-            async with asyncio.timeout(seconds):
-                try:
-                    reply = await self._exchange(body, await self._connection())
-                except _Stale:
-                    # The server closed it as the request went out, which is no fault of either.
-                    reply = await self._exchange(body, await self._connection(new=True))
-        except Unreachable as error:
-            raise _Retry(str(error), unreachable=True) from error
-        except TimeoutError as error:
-            raise _Retry(f"no whole reply within {round(seconds, 3):g} s") from error
-        except Broken as error:
-            raise _Retry(str(error)) from error
-        except TooLong as error:
-            raise _Failed(str(error)) from error
-        self._restraint.reached = True
-        encoding = reply.header(b"content-encoding") or "identity"
-        if encoding.lower() != "identity":
-            raise _Failed(f"the reply is compressed ({encoding}) though none was asked for")
-        if reply.status == 200:
-            return self._reply_without_key(reply.content)
-        raise self._refusal(reply, body, subject)
-
-    async def _exchange(self, body: bytes, connection: Connection) -> Reply:
-        """Send a request over a connection and read the reply."""
-        was_used = connection.num_replies > 0
-        try:
-            return await connection.ask(
-                self._address,
-                self._headers,
-                body,
-                max_bytes=MAX_REPLY_BYTES,
-                silence_seconds=self._patience.silence_seconds,
-            )
-        except NoReply as error:
-            if was_used:
-                raise _Stale from error
-            raise
-        finally:
-            self._put_back(connection)
-
-    async def _connection(self, *, new: bool = False) -> Connection:
-        """A connection that nobody uses, and that the server has not closed or spoken into."""
-        while self._idle and not new:
-            # The one used last is the likeliest to be open still.
-            connection = self._idle.pop()
-            if connection.usable:
-                return connection
-            connection.close()
-        return await Connection.open(
-            self._address, self._tls, seconds=self._patience.connect_seconds
-        )
-
-    def _put_back(self, connection: Connection) -> None:
-        if connection.usable:
-            self._idle.append(connection)
-        else:
-            connection.close()
-
-    def _refusal(self, reply: Reply, body: bytes, subject: Callable[[], str]) -> Exception:
-        """What a reply with another status than 200 means."""
-        status = reply.status
-        said = self._without_key(error_message(reply.content))
-        shown = f"HTTP {status}" + (f" ({said})" if said else "")
-        if 300 <= status < 400:
-            target = self._without_key(reply.header(b"location") or "nowhere")
-            return EngineError(
-                f"{self._url}: {shown}: redirects to {target!r}, and is not followed; give the "
-                f"final address as base_url"
-            )
-        if status in _FATAL or "insufficient_quota" in said:
-            return EngineError(f"{self._url}: {shown}; {self._advice(status)}")
-        if status in _RETRIED or status >= 500:
-            wait = retry_after_seconds(reply.header(b"retry-after"), self._clock.now())
-            busy = status in _BUSY
-            return _Retry(shown, wait=wait, busy=busy, asked_for=status == 429 or wait is not None)
-        if about_context(said):
-            return DataError(
-                f"{subject()} does not fit the model's context; {self._url} says: {said}; shorten "
-                f"it, or ask for fewer tokens"
-            )
-        if self._dialect.learn(said, body):
-            return _Retry(shown, wait=0.0, asked_for=True)
-        return _Failed(shown)
-
-    def _advice(self, status: int) -> str:
-        if status in (401, 403):
-            if os.environ.get(self._key_name):
-                return f"the key in the environment variable {self._key_name} is not accepted"
-            return f"put a key into the environment variable {self._key_name}"
-        if status == 404:
-            return (
-                "no such path or model there: base_url usually ends in /v1, and "
-                "{base_url}/models lists the models"
-            )
-        if status == 501:
-            return "the server, or the model on it, cannot do what is asked for"
-        return "the account cannot pay for this request"
-
-    def _reply_without_key(self, content: bytes) -> Json:
-        """A reply as JSON, in which no text holds the key: some proxies send requests back."""
-        reply = parse_object(content)
-        key = os.environ.get(self._key_name, "")
-        # In escapes the key may stand there too, and in nothing else.
-        if key and (key.encode() in content or b"\\u" in content or b"\\/" in content):
-            return cast(Json, _cleaned(reply, [key]))
-        return reply
-
-    def _without_key(self, text: str) -> str:
-        text = without_secrets(without_keys(text, [os.environ.get(self._key_name, "")]))
-        # Of a server's words, whatever begins as keys do: it may show a part of another key.
-        return re.sub(r"\b(sk|hf)[-_][\w*.-]{6,}", KEY, text)
-
-
-def _cleaned(value: object, keys: list[str]) -> object:
-    if isinstance(value, str):
-        return without_keys(value, keys)
-    if isinstance(value, list):
-        return [_cleaned(item, keys) for item in cast(list[object], value)]
-    if isinstance(value, dict):
-        return {
-            without_keys(name, keys): _cleaned(item, keys)
-            for name, item in cast(dict[str, object], value).items()
-        }
-    return value

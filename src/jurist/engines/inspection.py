@@ -1,8 +1,10 @@
 """A look at a store that changes nothing: while a process works with it, or after one has died."""
 
+import fcntl
+import os
 import sqlite3
 from collections.abc import Generator
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -45,6 +47,10 @@ def contents(path: Path, *, in_use: bool) -> Contents:
         raise StoreError(damaged(path, "nothing is in it"))
     with explaining(path), _reading(path, in_use=in_use) as connection:
         version = refuse_unusable(connection, path)
+        # Opening leaves out whether every row is in the index: one that is not is asked for again.
+        (found,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
+        if found != "ok":
+            raise StoreError(damaged(path, " ".join(str(found).split())))
         checksum = "checksum" if version > 1 else "NULL"
         columns = "key, text, finish_reason, num_tokens, num_prompt_tokens, logp"
         num_completions = num_scores = 0
@@ -74,5 +80,17 @@ def _reading(path: Path, *, in_use: bool) -> Generator[sqlite3.Connection]:
             yield connection
     finally:
         if not (in_use or had_index):
-            with suppress(OSError):
-                index.unlink()
+            _remove(index, path.with_name(path.name + ".lock"))
+
+
+def _remove(index: Path, lock: Path) -> None:
+    """Remove the index that was made for one look, unless who opened the store meanwhile shares it.
+
+    Who opens a store holds its lock first, and if it is taken for a moment tries again.
+    """
+    with suppress(OSError), ExitStack() as holding:
+        if lock.exists():
+            descriptor = os.open(lock, os.O_RDONLY)
+            holding.callback(os.close, descriptor)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        index.unlink()

@@ -14,6 +14,7 @@ from jurist.engines.patience import BACKOFF_CAP_SECONDS, Clock, Patience
 _FIRST_PROBE_SECONDS: Final = 1.0
 _FIRST_GAP_SECONDS: Final = 0.01
 _NO_GAP_SECONDS: Final = 1e-4
+_LEAST_EASING_SHARE: Final = 0.01
 
 
 class RetryBudget:
@@ -52,11 +53,12 @@ class Pace:
     share.
 
     Args:
-        share: Retries for each request that are not too many. At least 0.
+        share: Retries for each request that are not too many. At least 0; below 0.01 it counts as
+            that, or a gap would outlast what it is there for.
     """
 
     def __init__(self, share: float) -> None:
-        self._easing = 2.0 ** (-share / 2.0)
+        self._easing = 2.0 ** (-max(share, _LEAST_EASING_SHARE) / 2.0)
         self._gap = 0.0
         self._next = -math.inf
         self._alone_until = -math.inf

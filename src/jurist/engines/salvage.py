@@ -6,6 +6,7 @@ and of its log is looked at by itself, whatever the pages around it have come to
 of https://sqlite.org/fileformat2.html, sections 1.5, 1.6, 2.1 and 4.
 """
 
+import errno
 import os
 import struct
 from collections.abc import Iterator
@@ -23,7 +24,7 @@ from jurist.engines.store import (
     score_checksum,
 )
 from jurist.errors import ConfigError, StoreError
-from jurist.storage import storing, sync_directory
+from jurist.storage import obstacle, storing, sync_directory, unwritable
 from jurist.types import Completion
 
 _LEAF: Final = 13
@@ -62,8 +63,10 @@ def save_rows(path: Path, to: Path) -> Saved:
     """
     if not path.is_file() and not log_of(path).is_file():
         raise ConfigError(f"{path}: no such file, so there is nothing to save")
-    if to.exists():
-        raise ConfigError(f"{to}: there already; give a path where nothing is")
+    # A log that lies beside it would be taken for its own.
+    for there in (to, log_of(to)):
+        if there.exists():
+            raise ConfigError(f"{there}: there already; give a path where nothing is")
     aside = to.with_name(f".{to.name}.{os.getpid()}.tmp")
     try:
         with closing(AnswerStore(aside)) as store:
@@ -72,6 +75,10 @@ def save_rows(path: Path, to: Path) -> Saved:
             checked = store.num_rows()
             _keep(store, (row for row in _rows(path) if not row.checked))
             num_completions, num_scores = store.num_rows()
+        if log_of(aside).exists():
+            # SQLite ends without a word when it cannot move the log into the file.
+            error = OSError(obstacle(to) or errno.EIO, "the rows could not be moved from the log")
+            raise StoreError(unwritable(to, error))
         with storing(to):
             aside.replace(to)
             sync_directory(to.parent)
@@ -155,7 +162,7 @@ class _Pages:
         self.num_bytes = sum(os.fstat(file.fileno()).st_size for file in self._files)
         self._main = self._files[0] if path.is_file() else None
         self._log = self._files[-1] if log_of(path).is_file() else None
-        self.page_size, self.usable = self._sizes()
+        self.page_size = self._page_size()
         self._in_log: dict[int, int] = {}
         """Where in the log the newest page of each number begins."""
         for number, start in self._frames():
@@ -188,19 +195,22 @@ class _Pages:
             return b""
         return _read(self._main, (number - 1) * self.page_size, self.page_size)
 
-    def _sizes(self) -> tuple[int, int]:
-        """Bytes of a page, and those of them that SQLite uses; what is usual, if neither says."""
+    def _page_size(self) -> int:
+        """Bytes of a page; what is usual, if neither file says.
+
+        A store uses all of each: what its header says of bytes set aside is damage, if anything.
+        """
         head = _read(self._main, 0, 100) if self._main else b""
         if head[:16] == b"SQLite format 3\0" and len(head) == 100:
             said = int.from_bytes(head[16:18], "big")
             size = 65536 if said == 1 else said
             if size >= 512 and size.bit_count() == 1:
-                return size, size - head[20]
+                return size
         head = _read(self._log, 0, _LOG_HEADER) if self._log else b""
         size = int.from_bytes(head[8:12], "big")
         if not (512 <= size <= 65536 and size.bit_count() == 1):
             size = _PAGE_SIZE
-        return size, size
+        return size
 
     def _frames(self) -> Iterator[tuple[int, int]]:
         """Number and place of each page in the log, oldest first."""
@@ -226,7 +236,7 @@ def _records(page: bytes, pages: _Pages) -> Iterator[list[Any]]:
 
 def _payload(page: bytes, at: int, length: int, pages: _Pages) -> bytes:
     """The bytes of a record: on its page, and on the chain of pages that it goes on in."""
-    usable = pages.usable
+    usable = pages.page_size
     most = usable - 35
     if length <= most:
         return page[at : at + length]

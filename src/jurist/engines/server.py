@@ -172,16 +172,20 @@ def run_to_end(work: Coroutine[None, None, None]) -> None:
         thread.submit(run).result()
 
 
-def refuse_secret_in(base_url: str) -> None:
+def refuse_secret_in(address: str, *, name: str = "base_url") -> None:
     """Refuse an address with parts in which secrets are put.
+
+    Args:
+        address: What is to be kept or shown.
+        name: Of the setting that holds it.
 
     Raises:
         ConfigError: If it has a user, a password, a query or a fragment.
     """
-    if re.search(r"[?#]|//[^/]*@", base_url):
+    if re.search(r"[?#]|//[^/]*@", address):
         # The address itself is not shown: there may be a secret in it.
         raise ConfigError(
-            "base_url may hold no user, password, query or fragment; a key belongs in an "
+            f"{name} may hold no user, password, query or fragment; a key belongs in an "
             "environment variable"
         )
 

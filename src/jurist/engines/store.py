@@ -336,7 +336,9 @@ def log_of(path: Path) -> Path:
 
 def _complaint(path: Path, error: sqlite3.Error) -> str:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if code in _DAMAGE:
+    # Of statements that are all written here: the schema is not, or text is no text.
+    odd = isinstance(error, sqlite3.OperationalError) and code in (0, sqlite3.SQLITE_ERROR)
+    if code in _DAMAGE or odd:
         return damaged(path, str(error))
     if code == sqlite3.SQLITE_CANTOPEN and len(os.fsencode(path.absolute())) > _LONGEST_PATH:
         return f"{path}: its whole path is longer than SQLite takes; give a shorter path"

@@ -131,9 +131,13 @@ class _Worker:
             status = self.process.wait()
         if status >= 0:
             return f"exit status {status}"
-        return f"{signal.Signals(-status).name}" + (
-            ", as the system does when memory is short" if status == -signal.SIGKILL else ""
-        )
+        if status == -signal.SIGKILL:
+            return "SIGKILL, as the system does when memory is short"
+        try:
+            return signal.Signals(-status).name
+        except ValueError:
+            # Of the real-time signals only the first and the last have names.
+            return f"signal {-status}"
 
     def end(self) -> None:
         """End the process."""
@@ -201,7 +205,12 @@ class Processes:
         worker = self._workers[place]
         if worker is None:
             worker = self._start(place)
-            self._greet(worker)
+            try:
+                self._greet(worker)
+            except BaseException:
+                # Whoever asks again must not be answered by one that was refused.
+                self._drop(place)
+                raise
         worker.rule = rule
         worker.send((job, rule and rule.group_size))
         self._busy[place] = worker
