@@ -1,17 +1,21 @@
 """Clients that misbehave, over real sockets: each has its answer, and nobody else notices."""
 
+import asyncio
+import gc
 import json
 import socket
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 
 import pytest
 
 from jurist.errors import DataError
-from jurist.serving import ConnectionLimits, RequestLimits, Rules
+from jurist.serving import ConnectionLimits, RequestLimits, Rules, make_server
+from jurist.serving.connections import GARBAGE_THRESHOLD, TURNED_OUT_AT_ONCE
 from jurist.serving.wire import MAX_CHARACTERS, MAX_ITEMS, MAX_RESPONSES, MAX_TURNS
 
 ONE = {"comparisons": [{"prompt": "Q", "first": "aa", "second": "b"}]}
@@ -91,6 +95,13 @@ class TestHeads:
             assert answer["error"]["type"] == "late"
 
     @pytest.mark.fault(23, "slow head")
+    def test_of_many_that_are_late_in_one_moment_each_is_told(self, hasty):
+        """More than are turned out in one turn."""
+        with ExitStack() as stack:
+            many = [stack.enter_context(connected(hasty)) for _ in range(3 * TURNED_OUT_AT_ONCE)]
+            assert [said(rest(one))[0] for one in many] == [408] * len(many)
+
+    @pytest.mark.fault(23, "slow head")
     def test_a_byte_now_and_then_buys_no_time(self, hasty):
         """Neither at the first request of a connection nor after an answer."""
         for before in (b"", WHOLE):
@@ -107,17 +118,21 @@ class TestHeads:
 
     def test_the_deadline_of_a_head_is_not_that_of_the_answer(self, serve, make_stating):
         judge = make_stating(longer)
+        answered = threading.Event()
 
         def slow(comparisons):
-            time.sleep(1.0)
+            assert answered.wait(20)
             return judge(comparisons)
 
-        served = serve(slow, connections=QUICK)
+        # To be idle is not what ends it.
+        served = serve(slow, connections=replace(QUICK, idle_seconds=20))
         with connected(served) as connection:
             connection.sendall(WHOLE)
             time.sleep(0.2)
             # What may be the beginning of a second request, while the first is being answered.
             connection.sendall(b"\r\n")
+            time.sleep(2 * QUICK.head_seconds)
+            answered.set()
             assert one_answer(connection).startswith(b"HTTP/1.1 200")
             assert said(rest(connection))[0] == 408
 
@@ -209,7 +224,30 @@ class TestConnections:
                 for each in others:
                     each.__exit__(None, None, None)
 
-    def test_who_does_not_read_is_hung_up_on(self, serve):
+    def test_who_has_asked_twice_is_at_work_until_both_are_answered(self, serve, make_stating):
+        door = threading.Semaphore(0)
+        judge = make_stating(longer)
+
+        def slow(comparisons):
+            assert door.acquire(timeout=30)
+            return judge(comparisons)
+
+        served = serve(slow, connections=ConnectionLimits(max_connections=2, head_seconds=60))
+        other = BODY.replace(b"aa", b"xx")
+        with connected(served) as at_work:
+            at_work.sendall(WHOLE + HEAD + b"Content-Length: %d\r\n\r\n" % len(other) + other)
+            door.release()
+            assert one_answer(at_work).startswith(b"HTTP/1.1 200")
+            with connected(served) as second, connected(served) as third:
+                # One of these two has to go.
+                assert second.recv(100) == b""
+                door.release()
+                assert one_answer(at_work).startswith(b"HTTP/1.1 200")
+                third.sendall(b"GET /healthz HTTP/1.1\r\nHost: here\r\n\r\n")
+                assert one_answer(third).startswith(b"HTTP/1.1 200")
+
+    @pytest.mark.parametrize("more", [b"", WHOLE], ids=["and waits", "and asks for more"])
+    def test_who_does_not_read_is_hung_up_on(self, serve, more):
         """The answer is longer than what sockets hold between them."""
         from jurist.types import Judgement, Verdict
 
@@ -221,7 +259,11 @@ class TestConnections:
         asked = json.dumps({**ONE, "readings": True}).encode()
         with connected(served) as connection:
             connection.sendall(HEAD + b"Content-Length: %d\r\n\r\n" % len(asked) + asked)
-            time.sleep(3.0)
+            # The answer has begun, so that the server waits for it to be read.
+            assert connection.recv(1) == b"H"
+            time.sleep(0.3)
+            connection.sendall(more)
+            time.sleep(2.7)
             assert len(rest(connection)) < 20 * 1_000_000
         assert served.send("GET", "/healthz")[0] == 200
 
@@ -235,6 +277,14 @@ class TestBodies:
             status, headers, answer = said(rest(connection))
             assert status == 408 and answer["error"]["type"] == "late"
             assert len(headers["x-request-id"]) == 16
+
+    @pytest.mark.fault(23, "slow body")
+    def test_of_many_that_are_late_in_one_moment_each_is_told(self, hasty):
+        with ExitStack() as stack:
+            many = [stack.enter_context(connected(hasty)) for _ in range(20)]
+            for one in many:
+                one.sendall(HEAD + b"Content-Length: 100\r\n\r\n")
+            assert [said(rest(one))[0] for one in many] == [408] * 20
 
     @pytest.mark.fault(23, "long body")
     def test_200_mb_are_refused_by_their_length_and_not_read(self, served):
@@ -283,6 +333,8 @@ class TestBodies:
             (b'{"comparisons": NaN}', "NaN"),
             (b'{"comparisons": [-Infinity]}', "Infinity"),
             (b'{"comparisons": [], "comparisons": []}', "comparisons"),
+            (b'{"\\ud800": [], "\\ud800": []}', "found twice: \\ud800"),
+            (b'{"%s": 1, "%s": 1}' % (b"k" * 10_000, b"k" * 10_000), "k..., at column 10009"),
             (b'{"comparisons": ' + b"9" * 5000 + b"}", "digits"),
             (b'{"comparisons": "\xff"}', "UTF-8"),
             (b'{"comparisons": [{"prompt": "\\ud800", "first": "a", "second": "b"}]}', "surrogate"),
@@ -459,6 +511,14 @@ class TestAnswers:
         assert status == 500 and number in answer["error"]["message"]
         assert "canary-4711" not in json.dumps(answer) and "Traceback" not in json.dumps(answer)
         assert number in caplog.text
+        # The traceback goes the way of all that is logged, and not past what takes out keys.
+        # It comes after the answer.
+        for _ in range(1000):
+            crashes = [record for record in caplog.records if record.name == "uvicorn.error"]
+            if crashes:
+                break
+            time.sleep(0.01)
+        assert [str(record.exc_info[1]) for record in crashes] == ["canary-4711"]
         assert (
             served.post(
                 "/v1/judge", {"comparisons": [{"prompt": "Q", "first": "a", "second": "b"}]}
@@ -477,3 +537,25 @@ class TestAnswers:
         status, answer, headers = served.send("DELETE", "/v1/judge")
         assert status == 405 and headers["allow"] == "GET, POST"
         assert answer["error"]["type"] == "no_such_method"
+
+
+def test_while_a_server_listens_collections_are_rare_and_afterwards_as_they_were():
+    async def app(scope: object, receive: object, send: object) -> None:
+        """Answers nothing: nobody asks."""
+
+    async def main() -> None:
+        servers = [make_server(app), make_server(app)]
+        for server in servers:
+            server.config.load()
+            server.lifespan = server.config.lifespan_class(server.config)
+        listeners = [socket.create_server(("127.0.0.1", 0)) for _ in servers]
+        for server, listener in zip(servers, listeners, strict=True):
+            await server.startup([listener])
+            assert gc.get_threshold() == GARBAGE_THRESHOLD and gc.get_freeze_count() > 10_000
+        for server, listener in zip(servers, listeners, strict=True):
+            assert gc.get_threshold() == GARBAGE_THRESHOLD
+            await server.shutdown([listener])
+
+    before = gc.get_threshold()
+    asyncio.run(main())
+    assert gc.get_threshold() == before and gc.get_freeze_count() == 0

@@ -6,13 +6,15 @@ room is needed for another; one at which a request is being answered never is.
 """
 
 import asyncio
+import gc
 import json
 import resource
+import socket
 from asyncio import TimerHandle
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final, cast
+from typing import Any, ClassVar, Final, cast
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -26,6 +28,15 @@ MAX_PIPELINED: Final = 16
 
 GRACEFUL_SECONDS: Final = 10
 """For requests to be answered once the server is told to stop; then they are dropped."""
+
+TURNED_OUT_AT_ONCE: Final = 8
+"""Connections without a request that are told so in a turn."""
+
+TURN_SECONDS: Final = 0.005
+"""From one turn to the next."""
+
+GARBAGE_THRESHOLD: Final = (20_000, 20, 20)
+"""For `gc.set_threshold`. A connection is some thirty objects, and thousands come at once."""
 
 SPARE_FILES: Final = 256
 """Open files that are left to everything but connections."""
@@ -60,6 +71,9 @@ class Door:
     waiting: dict["Caller", None] = field(default_factory=dict["Caller", None])
     """Those of whom no whole head has come, who have waited longest first."""
 
+    late: deque["Caller"] = field(default_factory=deque["Caller"])
+    """Those whose deadline is over and who have not been told."""
+
     def __call__(self, **given: Any) -> "Caller":  # noqa: ANN401 - uvicorn's own
         """The protocol of a new connection."""
         return Caller(self, **given)
@@ -81,6 +95,21 @@ class Door:
     def work(self, caller: "Caller") -> None:
         """Take note that the head of a request has come."""
         self.waiting.pop(caller, None)
+
+    def turn_out(self, caller: "Caller") -> None:
+        """Tell one who is late, soon. Deadlines of thousands may end in one moment, and others are
+        answered between some and the next."""
+        self.late.append(caller)
+        if len(self.late) == 1:
+            caller.loop.call_soon(self._turn_out_some)
+
+    def _turn_out_some(self) -> None:
+        for _ in range(min(TURNED_OUT_AT_ONCE, len(self.late))):
+            caller = self.late.popleft()
+            caller.refuse_late()
+            if not self.late:
+                return
+        self.late[0].loop.call_later(TURN_SECONDS, self._turn_out_some)
 
     def leave(self, caller: "Caller") -> None:
         """Take note that a connection is gone."""
@@ -115,7 +144,8 @@ class Caller(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
         self._door.leave(self)
-        self._cancel_deadlines()
+        self._cancel_head_deadline()
+        self._cancel_unread_deadline()
         # uvicorn tells the last request only, and what answers the others would write on.
         for cycle in self._unanswered:
             cycle.disconnected = True
@@ -146,7 +176,8 @@ class Caller(HttpToolsProtocol):
         self._in_head, self._head_came, self._head_begun = False, True, False
         self._head_bytes = 0
         self._door.work(self)
-        self._cancel_deadlines()
+        # Not that of a client who does not read: to ask for more is not to take what was said.
+        self._cancel_head_deadline()
         super().on_headers_complete()
         self._unanswered.append(self.cycle)
         if len(self.pipeline) > MAX_PIPELINED:
@@ -167,7 +198,8 @@ class Caller(HttpToolsProtocol):
         """Wait for the next request, for a while."""
         super().on_response_complete()
         self._unanswered.popleft()
-        if self._in_head and not self.pipeline:
+        # The pipeline may be empty and its last request begun a moment ago.
+        if self._in_head and not self._unanswered:
             self._door.wait(self)
             if self._head_begun:
                 self._await_head()
@@ -187,9 +219,7 @@ class Caller(HttpToolsProtocol):
     def resume_writing(self) -> None:
         """Take note that the client reads again."""
         super().resume_writing()
-        if self._unread_deadline is not None:
-            self._unread_deadline.cancel()
-            self._unread_deadline = None
+        self._cancel_unread_deadline()
 
     @property
     def _answering(self) -> bool:
@@ -204,17 +234,25 @@ class Caller(HttpToolsProtocol):
     def _await_head(self) -> None:
         if self._head_deadline is None and not self._answering:
             self._head_deadline = self.loop.call_later(
-                self._door.limits.head_seconds, self._head_is_late
+                self._door.limits.head_seconds, self._door.turn_out, self
             )
 
-    def _head_is_late(self) -> None:
-        self._refuse(408, f"no request within {self._door.limits.head_seconds:g} s")
+    def refuse_late(self) -> None:
+        """Say that no request came in time, unless one has come in the last moment."""
+        deadline = self._head_deadline
+        # It may be that of the request after the one that came. Clocks of loops tick coarsely.
+        if deadline is not None and deadline.when() <= self.loop.time() + TURN_SECONDS:
+            self._refuse(408, f"no request within {self._door.limits.head_seconds:g} s")
 
-    def _cancel_deadlines(self) -> None:
-        for deadline in (self._head_deadline, self._unread_deadline):
-            if deadline is not None:
-                deadline.cancel()
-        self._head_deadline = self._unread_deadline = None
+    def _cancel_head_deadline(self) -> None:
+        if self._head_deadline is not None:
+            self._head_deadline.cancel()
+            self._head_deadline = None
+
+    def _cancel_unread_deadline(self) -> None:
+        if self._unread_deadline is not None:
+            self._unread_deadline.cancel()
+            self._unread_deadline = None
 
     def _refuse(self, status: int, message: str) -> None:
         if self.transport.is_closing():
@@ -243,6 +281,35 @@ def _answer(status: int, message: str) -> bytes:
     return head.encode("ascii") + content
 
 
+class _Server(uvicorn.Server):
+    """A server whose collections of garbage are few and short.
+
+    A full collection looks at all that was loaded, a tenth of a second in which nobody is answered,
+    and connections by the hundred bring it on. What was loaded before it listens stays anyway.
+    """
+
+    _num_listening: ClassVar[int] = 0
+    _before: ClassVar[tuple[int, int, int]]
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to listen."""
+        await super().startup(sockets)
+        _Server._num_listening += 1
+        if _Server._num_listening == 1:
+            _Server._before = gc.get_threshold()
+            gc.collect()
+            gc.freeze()
+            gc.set_threshold(*GARBAGE_THRESHOLD)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop, and with the last server of the process leave it as it was."""
+        await super().shutdown(sockets)
+        _Server._num_listening -= 1
+        if not _Server._num_listening:
+            gc.set_threshold(*_Server._before)
+            gc.unfreeze()
+
+
 def make_server(
     app: ASGIApp,
     *,
@@ -262,6 +329,8 @@ def make_server(
         app,
         http=cast("type[asyncio.Protocol]", door),
         ws="none",
+        # Its own handlers would write tracebacks as they are, keys and control characters included.
+        log_config=None,
         # Whoever sends what is not HTTP would write into the log at every try.
         log_level="error",
         access_log=False,
@@ -269,7 +338,7 @@ def make_server(
         timeout_keep_alive=limits.idle_seconds,
         timeout_graceful_shutdown=GRACEFUL_SECONDS,
     )
-    return uvicorn.Server(config)
+    return _Server(config)
 
 
 def raise_open_files(wanted: int) -> int:

@@ -25,6 +25,9 @@ _BYTES_PER_SECOND: Final = 32 * 2**20
 """How fast a body that is longer than `_AT_ONCE_BYTES` is read: a sender that pumps as fast as it
 can would otherwise take the processor from everybody else."""
 
+_TURN_SECONDS: Final = 0.002
+"""Between two bodies that are told to be late."""
+
 _LINGER_SECONDS: Final = 1.0
 _LINGER_BYTES: Final = 2**18
 """For a client to finish what it sends after it was refused. Hung up on at once, it would see a
@@ -96,6 +99,9 @@ class Guard:
     """The key that callers show as a bearer token; empty: none is asked for."""
 
     held: _Held = field(default_factory=_Held, init=False)
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
+    """Of those whose body is late. Deadlines of hundreds may end in one moment, and good requests
+    are answered between one refusal and the next."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -172,6 +178,8 @@ class Guard:
                         # While it waits, others are served, and the sender is told to wait too.
                         await asyncio.sleep(len(part) / _BYTES_PER_SECOND)
         except TimeoutError:
+            async with self.turn:
+                await asyncio.sleep(_TURN_SECONDS)
             late = f"the body did not come to its end within {self.limits.body_seconds:g} s"
             raise _Refused(408, "late", late) from None
 
