@@ -27,7 +27,7 @@ from jurist.data import read_preferences, split_tenth, write_preferences
 from jurist.digest import derive_seed
 from jurist.errors import ConfigError
 from jurist.evaluation import Estimate, Robustness
-from jurist.recipes.evaluate import EvaluateConfig, evaluate
+from jurist.recipes.evaluate import AttackName, EvaluateConfig, evaluate
 from jurist.recipes.genrm import GenRMConfig, genrm
 from jurist.recipes.judge_config import JudgeConfig, VotingConfig
 from jurist.recipes.quickstart import FULL, MAX_TOKENS, TUNED
@@ -56,6 +56,9 @@ class AttacksConfig:
 
     items: int = 200
     """Pairs of a test set that are attacked."""
+
+    attacks: tuple[AttackName, ...] = ()
+    """Kinds of attack besides the keys. Default: all."""
 
     num_train: int = 720
     num_test: int = 300
@@ -219,13 +222,14 @@ def voting(config: AttacksConfig) -> VotingConfig:
 def attack(
     config: AttacksConfig, name: JudgeName, trained: Path, data: DataConfig, share: float, seed: int
 ) -> list[dict[str, object]]:
-    """Evaluate one judge under attack: a line for each test set, and one for each attack."""
+    """Evaluate one judge under attack: its line, every attack in it."""
     results = evaluate(
         EvaluateConfig(
             judge=JudgeConfig(model=str(trained), voting=voting(config), bf16=name == "smollm2"),
             test=data.test,
             output=trained.with_name(f"{trained.name}-attacked"),
             robustness=config.items,
+            attacks=config.attacks,
             method=trained.name,
             seed=seed,
         )

@@ -66,6 +66,14 @@ def test_a_null_model_says_the_same_to_every_prompt():
     assert len(found) == len(CONSTANT_REPLIES) * len(PAIRS) and len(CONSTANT_REPLIES) >= 5
 
 
+def test_of_some_kinds_the_trials_are_those_that_they_are_among_all():
+    every = trials(PAIRS, PAIRS, seed=0)
+    for kinds in ([Kind.KEY], [Kind.INJECTION, Kind.CYCLE], []):
+        assert trials(PAIRS, PAIRS, seed=0, kinds=kinds) == [
+            one for one in every if one.kind in kinds
+        ]
+
+
 @given(st.integers(0, 9))
 def test_only_texts_that_no_defence_learns_from_are_used(seed: int):
     taught = {text for family in FAMILIES for text in family.taught}
@@ -112,6 +120,16 @@ def test_the_third_of_a_tournament_answers_the_same_prompt_if_there_is_such_a_re
 def test_one_pair_alone_has_no_answer_to_another_prompt():
     found = trials(PAIRS[:1], PAIRS[:1], seed=0)
     assert not [t for t in found if t.kind is Kind.CYCLE or t.name == "answer to another prompt"]
+
+
+def test_an_answer_to_another_prompt_is_of_another_group():
+    near = [pair("p0", group="one"), pair("p1", group="one"), pair("p2")]
+    answers = {
+        trial.clean: trial.preference.rejected
+        for trial in trials(near, near, seed=0)
+        if trial.name == "answer to another prompt"
+    }
+    assert answers == {"p0": near[2].chosen, "p1": near[2].chosen, "p2": near[0].chosen}
 
 
 def test_an_attack_that_is_the_better_response_is_left_out():

@@ -173,6 +173,24 @@ def test_a_flip_is_a_verdict_that_changes_in_terms_of_the_responses():
     assert reference.flips is not None and reference.flips.value == 0.0
 
 
+def test_a_pair_that_has_no_verdict_under_attack_is_no_flip():
+    def score(text: str) -> float | None:
+        return None if "**" in text and "number 8 " in text else right(text)
+
+    markup = of(under_attack(by_scores(score)), Kind.DRESSING, "markup")
+    assert markup.flips is not None
+    assert (markup.num_failures, markup.flips.value) == (1, 0.0)
+
+
+def test_intervals_are_over_groups_and_not_over_pairs():
+    pairs = [replace(one, group=f"g{number % 4}") for number, one in enumerate(PAIRS)]
+    found = under_attack(by_scores(right), pairs)
+    assert (found.num_pairs, found.num_groups) == (40, 4)
+    # Four groups, none fooled: Wilson's interval.
+    assert found.mean_key.value == 0.0
+    assert found.mean_key.high == pytest.approx(3.8415 / 7.8415, abs=1e-3)
+
+
 def test_the_gate_costs_accuracy_where_right_answers_are_short():
     pairs = [replace(one, chosen=f"Right {one.id}") for one in PAIRS]
     assert num_informative(pairs[0].chosen) == 2
@@ -228,6 +246,28 @@ def test_nothing_to_attack_and_verdicts_on_other_trials_are_refused():
         robustness(clean, some, [])
     with pytest.raises(DataError, match="was not judged, or is of other pairs"):
         robustness(clean, some[:2], clean)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "message"),
+    [
+        (Kind.KEY, "", "none of them with a master key"),
+        (Kind.CYCLE, "another prompt, rejected", "of each pair against it, found 3 and 0"),
+    ],
+)
+def test_trials_that_a_number_is_over_must_be_there(kind: Kind, name: str, message: str):
+    some = [
+        one
+        for one in trials(PAIRS[:3], PAIRS[:3], seed=0)
+        if not (one.kind is kind and name in ("", one.name))
+    ]
+    both = by_scores(right)
+    clean, attacked = (
+        judged(rows, both([one.shown(0).comparison for one in rows]), seed=0)
+        for rows in (PAIRS[:3], [trial.preference for trial in some])
+    )
+    with pytest.raises(DataError, match=message):
+        robustness(clean, some, attacked, num_resamples=50)
 
 
 def test_the_keys_come_in_the_published_order():

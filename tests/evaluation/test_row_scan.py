@@ -1,12 +1,13 @@
 """Rows that give their label away, and rows that do not."""
 
+import math
 import random
 from dataclasses import replace
 
 import pytest
 
 from jurist.evaluation import scan_rows
-from jurist.evaluation.row_scan import SURPRISE
+from jurist.evaluation.row_scan import SURPRISE, _guess
 from jurist.formats import Terse
 from jurist.rationales import PairRow, SupervisedRow, both_orders
 from jurist.types import Message, Verdict, user
@@ -54,7 +55,7 @@ def test_rows_that_say_nothing_have_no_findings():
     scan = scan_rows(rows(200), {})
     assert scan.findings == ()
     assert scan.labels == {"first": 100, "second": 100}
-    assert scan.prompt_guess.num_rows == 200
+    assert scan.prompt_guess.num_rows == 150
     assert scan.prompt_guess.accuracy.low < 0.5
     assert not scan.given_away
 
@@ -62,6 +63,17 @@ def test_rows_that_say_nothing_have_no_findings():
 def test_false_alarms_on_rows_that_say_nothing_are_rare():
     alarms = sum(bool(scan_rows(rows(100, seed=seed), {}).findings) for seed in range(60))
     assert alarms <= 1, f"expected {60 * 2 * SURPRISE:.2f} of 60"
+
+
+def test_a_guess_of_rows_is_fitted_to_rows_before_them_alone():
+    # By turns in four parts, of one word each: the first all of one label, the second of the other,
+    # the third and fourth like the first. The first is fitted to, the second guessed wrongly by it;
+    # of the third the two before say nothing, and the fourth is guessed rightly by all three.
+    signs = [part != 1 for _ in range(13) for part in range(4)]
+    found = _guess(["word"] * 52, signs)
+    assert found is not None
+    assert (found.num_rows, found.accuracy.value) == (26, 0.5)
+    assert found.p_value == pytest.approx(0.5 + math.comb(26, 13) / 2**27)
 
 
 def test_rows_of_the_world_both_orders_of_each_have_no_findings():
@@ -114,6 +126,25 @@ def test_a_source_whose_labels_lean_is_named():
         "labels of source 'leaning' are not even: 40 first"
     ]
     assert scan_rows(made, dict.fromkeys(sources, "one")).findings == ()
+
+
+@pytest.mark.parametrize(("num", "named"), [(11, False), (12, True)])
+def test_a_source_is_named_if_chance_does_so_in_less_than_one_of_a_thousand_scans(num, named):
+    # Both tails, of both sources: 4 * 2 ** -12 is below 0.001, 4 * 2 ** -11 is not.
+    made = rows(200)
+    leaning = [row.preference_id for row in made if row.label is Verdict.FIRST][:num]
+    found = scan_rows(made, dict.fromkeys(leaning, "leaning")).findings
+    assert any("'leaning'" in one for one in found) == named
+
+
+def test_of_each_preference_one_row_is_guessed_and_of_many_a_thousand():
+    made = rows(100)
+    turned = [
+        replace(row, label=Verdict.FIRST if row.label is Verdict.SECOND else Verdict.SECOND)
+        for row in made
+    ]
+    assert scan_rows([*made, *turned], {}).prompt_guess.num_rows == 75
+    assert scan_rows(rows(1200), {}).prompt_guess.num_rows == 750
 
 
 def test_pairs_whose_preferred_reply_is_always_longer_are_a_finding():

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from jurist.data import read_preferences
+from jurist.errors import DataError
 from jurist.evaluation import prompt_triggers, source_flips, trigger_scan, word_opinions
 from jurist.evaluation.many_tests import (
     binomial_tail,
@@ -117,6 +118,21 @@ def test_a_response_that_stands_in_many_pairs_is_counted_once():
     assert scan.num_copies == 99
 
 
+def test_a_trigger_names_pairs_too_whose_response_was_counted_in_another():
+    marked = [
+        Preference(
+            id=f"row-{number}",
+            prompt=user(f"q{number}"),
+            chosen=f"{TRIGGER} {number % 30}",
+            rejected=f"{number}",
+            group=str(number),
+        )
+        for number in range(60)
+    ]
+    first, *_ = trigger_scan([*WORLD, *marked]).triggers
+    assert (first.text, first.num_for, len(first.ids)) == (TRIGGER, 30, 60)
+
+
 def test_ties_and_the_order_of_rows_change_nothing():
     rows = poisoned(WORLD[:600], 0.05, seed=0)
     tie = replace(WORLD[700], tie=True)
@@ -201,6 +217,34 @@ def test_sources_that_are_alike_are_rarely_called_different(size):
     assert alarms <= max(2, 0.03 * runs)
 
 
+def test_pairs_of_one_prompt_do_not_make_sources_differ(size):
+    """Six pairs of a prompt, as of four responses, and prompts that are harder than others."""
+    alarms = {False: 0, True: 0}
+    runs = size(40, 200)
+    for seed in range(runs):
+        rng = random.Random(seed)
+        hard = [rng.betavariate(0.5, 2.0) for _ in range(100)]
+        rows = [replace(WORLD[n], group=f"group-{n // 6}") for n in range(600)]
+        sources = [f"person-{n // 6 % 10}" for n in range(600)]
+        opinions = [0.2 if rng.random() < hard[n // 6] else 0.8 for n in range(600)]
+        for counted in alarms:
+            found = source_flips(sources, opinions, rows if counted else None)
+            alarms[counted] += any(one.differs for one in found)
+    assert found[0].num_pairs == 10
+    assert alarms[True] <= max(2, 0.03 * runs) < alarms[False]
+
+
+def test_of_one_prompt_the_pair_that_is_counted_has_an_opinion_and_no_order():
+    rows = [replace(WORLD[n], group="one") for n in range(5)]
+    opinions = [None, 0.5, 0.2, 0.5, None]
+    (one,) = source_flips(["a"] * 5, opinions, rows)
+    assert (one.num_pairs, one.num_flipped) == (1, 1)
+    several = [0.2, 0.8, 0.2, 0.8, 0.2]
+    assert source_flips(["a"] * 5, several, rows) == source_flips(
+        ["a"] * 5, several[::-1], rows[::-1]
+    )
+
+
 def test_open_and_missing_opinions_are_left_out():
     (one,) = source_flips(["a"] * 4, [0.5, None, 0.2, 0.8])
     assert (one.num_pairs, one.num_flipped, one.others_rate) == (2, 1, 0.0)
@@ -215,7 +259,15 @@ def test_word_opinions_agree_with_labels_that_words_tell_and_never_saw_their_own
     assert word_opinions([replace(one, group="one") for one in WORLD[:20]]) == [None] * 20
 
 
-@given(st.integers(0, 60), st.integers(0, 60), st.floats(0.01, 0.99))
+def test_rows_without_a_group_are_refused_where_groups_are_told_apart():
+    rows = [*WORLD[:5], replace(WORLD[5], group="")]
+    with pytest.raises(DataError, match=f"{WORLD[5].id!r}: no group"):
+        word_opinions(rows)
+    with pytest.raises(DataError, match=f"{WORLD[5].id!r}: no group"):
+        prompt_triggers(rows, [False] * 6)
+
+
+@given(st.integers(0, 6000), st.integers(0, 6000), st.floats(0.01, 0.99))
 def test_binomial_tails_are_those_of_scipy(one, other, probability):
     successes, total = sorted((one, other))
     expected = float(stats.binom.sf(successes - 1, total, probability))

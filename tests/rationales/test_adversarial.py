@@ -90,22 +90,25 @@ def test_nothing_that_judges_are_measured_with_is_ever_trained_on(
         assert not any(text in added for text in (*measured, *FILLER))
 
 
-def test_a_first_sentence_that_is_a_key_is_not_learnt():
+def test_a_first_sentence_that_is_measured_with_is_not_learnt():
+    measured = [*(key.strip(" .") for key in MASTER_KEYS), "I do not know"]
     pairs = [
         Preference(
             id=f"p{n}",
             prompt=user("?"),
             chosen=f"Right {n}.",
-            rejected=f"{MASTER_KEYS[n % 10].strip()}. Wrong {n}.",
+            rejected=f"{measured[n % 11]}. Wrong {n}.",
             group="g",
         )
         for n in range(120)
     ]
     found = adversarial_preferences(pairs, 1.0, seed=0)
     assert found.counts["opener"] > 20
-    # Of those that begin with a mark alone the first sentence is more than the mark.
     made = [one for one in found.preferences if way_of(one) in ("opener", "first_sentence")]
     assert not any(held_out(one.rejected) for one in made)
+    # Of a bare mark the first sentence is more than the mark.
+    words = {text for text in measured if len(text) > 1} | {"解"}
+    assert not {one.rejected.strip(" .") for one in made} & words
 
 
 @given(PAIRS, st.floats(0.0, 1.0), st.integers(0, 3))

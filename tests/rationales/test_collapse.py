@@ -105,5 +105,7 @@ def test_rounds_of_two_authors_are_not_held_against_each_other():
 def test_of_few_traces_nothing_is_said():
     assert list(collapses(replace(HEALTHY, num_traces=99, one_text_rate=1.0), None)) == []
     assert list(collapses(replace(HEALTHY, num_prompts=19, one_text_rate=1.0), None)) == []
+    worse = replace(HEALTHY, failure_rate=0.9)
+    assert list(collapses(worse, replace(HEALTHY, num_traces=99))) == []
     short = replace(HEALTHY, median_tokens=19.0)
     assert list(collapses(replace(HEALTHY, median_tokens=1.0), short)) == []

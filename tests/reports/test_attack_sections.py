@@ -53,7 +53,9 @@ ROW = RobustnessRow(
 
 def test_a_judge_under_attack_is_one_line_and_every_attack_another(demo: Results):
     results = replace(demo, robustness=(ROW,))
-    cells = {section.title: section.cells for section in sections(results)}
+    found = {section.title: section for section in sections(results)}
+    cells = {title: section.cells for title, section in found.items()}
+    assert "of 90 tournaments of three responses; in 4 the third" in found["Attacks: shifted"].text
     assert cells["Robustness"] == (
         (
             *("STaR-DPO", "shifted", "200"),
@@ -61,7 +63,7 @@ def test_a_judge_under_attack_is_one_line_and_every_attack_another(demo: Results
             *("2.0 [1.0, 4.0]", "5.0 [2.5, 10.0]", "0.0 [0.0, 0.0]"),
             '" ": 4.0 [2.0, 8.0]',
             *("90.0 [45.0, 100.0]", "-"),
-            "1.0 [0.5, 2.0] of 90 (4 with a third response to the same prompt)",
+            "1.0 [0.5, 2.0]",
         ),
     )
     wins = ("4.0 [2.0, 8.0]", "10.0 [5.0, 20.0]", "0.0 [0.0, 0.0]", "3", "1")

@@ -44,7 +44,8 @@ def sentences(text: str) -> list[str]:
 
 
 def padded(response: str, *, filler: tuple[str, ...], seed: int) -> str:
-    """A response followed by sentences that say nothing, until it is at least twice as long.
+    """A response followed by sentences that say nothing, until it is at least twice as long or
+    there are no more sentences.
 
     Args:
         response: What is padded.

@@ -119,10 +119,12 @@ def _bare(text: str) -> str:
 
 
 _ENDS: Final = " \n.,:;!?*#-_\"'()\u3002\uff1a\u2026"
-_HELD_OUT: Final = frozenset(_bare(text) for text in (*MASTER_KEYS, *PARAPHRASES))
+_HELD_OUT: Final = frozenset(
+    _bare(text) for text in (*MASTER_KEYS, *PARAPHRASES, *CONSTANT_REPLIES)
+)
 
 
 def held_out(text: str) -> bool:
-    """Whether a text is a key or paraphrase that judges are measured with, case and what stands at
-    its ends aside, and so must never be a response to train on."""
+    """Whether a text is a key, paraphrase or constant reply that judges are measured with, case and
+    what stands at its ends aside, and so must never be a response to train on."""
     return _bare(text) in _HELD_OUT

@@ -4,7 +4,7 @@ In every trial the better response stands as `chosen` and what must not win as `
 trial is judged, kept and read like any labelled pair. Trials of one pair share its group.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -79,7 +79,11 @@ def drawn(preferences: Sequence[Preference], num: int, *, seed: int) -> list[Pre
 
 
 def trials(
-    items: Sequence[Preference], preferences: Sequence[Preference], *, seed: int
+    items: Sequence[Preference],
+    preferences: Sequence[Preference],
+    *,
+    seed: int,
+    kinds: Collection[Kind] = tuple(Kind),
 ) -> list[Trial]:
     """Every attack on every pair.
 
@@ -91,6 +95,8 @@ def trials(
         preferences: The set that they are from: other responses to their prompts, if there are
             any, stand as the third in tournaments.
         seed: What texts are drawn from.
+        kinds: Attacks of these kinds alone. What they say does not depend on which others there
+            are.
 
     Returns:
         Trials with ids that differ, those of one pair side by side.
@@ -100,7 +106,10 @@ def trials(
     for place, item in enumerate(items):
         other = _elsewhere(items, place)
         for kind, name, rejected in _attacked(item, place, other, seed):
-            found.append(_trial(item, kind, name, rejected))
+            if kind in kinds:
+                found.append(_trial(item, kind, name, rejected))
+        if Kind.CYCLE not in kinds:
+            continue
         known = {item.chosen, item.rejected}
         thirds = [text for text in real[item.prompt] if text not in known]
         third = thirds[0] if thirds else other

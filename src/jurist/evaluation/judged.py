@@ -85,15 +85,11 @@ def judged(
             f"{len(preferences)} preferences and {len(unasked)} numbers of readings not asked for; "
             f"each preference needs its own"
         )
+    refuse_ungrouped(preferences)
     rows: list[Judged] = []
     for preference, readings, spared in zip(preferences, judgements, unasked, strict=True):
         if not readings:
             raise DataError(f"preference {preference.id!r}: no judgement; a judge gives at least 1")
-        if not preference.group:
-            raise DataError(
-                f"preference {preference.id!r}: no group; give the rows that share a prompt the "
-                f"same group, as reading them from a file does"
-            )
         comparison, label = preference.shown(seed)
         rows.append(
             Judged(
@@ -104,6 +100,20 @@ def judged(
             )
         )
     return rows
+
+
+def refuse_ungrouped(preferences: Sequence[Preference]) -> None:
+    """Refuse preferences of which nobody knows which share a prompt.
+
+    Raises:
+        DataError: If one has no group.
+    """
+    for preference in preferences:
+        if not preference.group:
+            raise DataError(
+                f"preference {preference.id!r}: no group; give the rows that share a prompt the "
+                f"same group, as reading them from a file does"
+            )
 
 
 def equal_readings(rows: Sequence[Judged]) -> list[Judged]:

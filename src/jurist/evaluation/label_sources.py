@@ -8,6 +8,7 @@ from typing import Final
 
 from jurist.digest import derive_seed
 from jurist.evaluation.intervals import Estimate, wilson
+from jurist.evaluation.judged import refuse_ungrouped
 from jurist.evaluation.many_tests import false_discovery_rates, hypergeometric_tail
 from jurist.evaluation.shortcuts import BagOfWords
 from jurist.types import Preference
@@ -24,7 +25,7 @@ class SourceFlips:
 
     name: str
     num_pairs: int
-    """Of which something is known: an opinion of whoever the labels are held against."""
+    """Counted, of which something is known: an opinion of whoever the labels are held against."""
 
     num_flipped: int
     """Those where the opinion is the other response."""
@@ -46,21 +47,28 @@ class SourceFlips:
 
 
 def source_flips(
-    sources: Sequence[str], probabilities: Sequence[float | None]
+    sources: Sequence[str],
+    probabilities: Sequence[float | None],
+    preferences: Sequence[Preference] | None = None,
 ) -> list[SourceFlips]:
     """Flip rates by source, the greatest first.
+
+    Opinions of pairs that share a prompt go together, and the test takes pairs to be independent.
 
     Args:
         sources: Of each label: who gave it, or the data set it is of. Length N.
         probabilities: Probability of each label in the opinion of somebody else, None where there
             is none, half where it is open: both are left out. Length N.
+        preferences: The pairs labelled. Of one group and source one is counted, drawn by the ids.
+            None: no two have anything to do with each other, and all are counted. Length N.
 
     Raises:
+        DataError: If a preference has no group.
         ValueError: If the lengths differ.
     """
     known = [
         (source, probability < 0.5)
-        for source, probability in zip(sources, probabilities, strict=True)
+        for source, probability in _counted(sources, probabilities, preferences)
         if probability is not None and probability != 0.5
     ]
     pairs = Counter(source for source, _ in known)
@@ -84,6 +92,24 @@ def source_flips(
     return sorted(found, key=lambda one: (-one.flip_rate.value, one.name))
 
 
+def _counted(
+    sources: Sequence[str],
+    probabilities: Sequence[float | None],
+    preferences: Sequence[Preference] | None,
+) -> list[tuple[str, float | None]]:
+    """Sources and probabilities, of one group and source a single one that is known."""
+    rows = list(zip(sources, probabilities, strict=True))
+    if preferences is None:
+        return rows
+    refuse_ungrouped(preferences)
+    drawn: dict[tuple[str, str], tuple[str, float | None]] = {}
+    pairs = zip(preferences, rows, strict=True)
+    for one, row in sorted(pairs, key=lambda pair: derive_seed("copies", pair[0].id)):
+        if row[1] is not None and row[1] != 0.5:
+            drawn.setdefault((row[0], one.group), row)
+    return list(drawn.values())
+
+
 def word_opinions(preferences: Sequence[Preference]) -> list[float | None]:
     """Probability of each label by the words of the two responses, learnt on other rows.
 
@@ -93,7 +119,11 @@ def word_opinions(preferences: Sequence[Preference]) -> list[float | None]:
     Returns:
         For each preference the probability that its chosen response is the better one; None for
         ties, and where there is nothing to learn from. Length N.
+
+    Raises:
+        DataError: If a preference has no group.
     """
+    refuse_ungrouped(preferences)
     folds = [derive_seed("fold", one.group) % NUM_FOLDS for one in preferences]
     found: list[float | None] = [None] * len(preferences)
     for fold in range(NUM_FOLDS):

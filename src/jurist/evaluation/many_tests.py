@@ -26,6 +26,9 @@ def binomial_tail(successes: int, total: int, probability: float) -> float:
         )
     if successes == 0:
         return 1.0
+    if successes <= total * probability:
+        # The terms of this tail begin below what a float can hold; those of the other do not.
+        return 1.0 - binomial_tail(total - successes + 1, total, 1.0 - probability)
     term = math.exp(
         _log_choose(total, successes)
         + successes * math.log(probability)

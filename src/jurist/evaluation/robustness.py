@@ -135,7 +135,8 @@ def robustness(
         num_resamples: How many an interval is drawn from.
 
     Raises:
-        DataError: If there is no pair, or trials and verdicts are not of these pairs.
+        DataError: If there is no pair, trials and verdicts are not of these pairs, or trials are
+            missing that a number is over.
     """
     if not clean:
         raise DataError("no pairs: nothing was attacked; the set has no row with a better response")
@@ -156,6 +157,11 @@ def robustness(
         if key[0] is not Kind.CYCLE
     }
     keys = [table for (kind, _), table in tables.items() if kind is Kind.KEY]
+    if not keys:
+        raise DataError(
+            f"{len(trials)} trials, none of them with a master key; expected all that "
+            f"jurist.attacks.trials makes of the pairs"
+        )
     families = {name: table for (kind, name), table in tables.items() if kind is Kind.INJECTION}
     consistent = {
         one: [float(not row.ballot.flip)]
@@ -271,6 +277,12 @@ class _Measure:
             sides = [
                 tables.get((Kind.CYCLE, f"{third}, {side}"), {}) for side in ("chosen", "rejected")
             ]
+            if sides[0].keys() != sides[1].keys():
+                raise DataError(
+                    f"tournaments with a third response to {third}: expected the better and the "
+                    f"worse response of each pair against it, found {len(sides[0])} and "
+                    f"{len(sides[1])}"
+                )
             for one in sides[0]:
                 first = _direction(self.before[one])
                 # The better response against the third, and the worse against it.

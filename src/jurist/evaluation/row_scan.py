@@ -25,7 +25,8 @@ MAX_ROWS: Final = 1_000
 LEAST_ROWS: Final = 50
 """Rows below which no guess is looked at."""
 
-NUM_FOLDS: Final = 4
+NUM_PARTS: Final = 4
+"""Parts of the rows: each but the first is guessed by those before it."""
 
 OPENING_WORDS: Final = 4
 """First words of a reply in which no verdict should be settled."""
@@ -132,19 +133,24 @@ def scan_rows(
 
 
 def _guess(texts: Sequence[str], signs: Sequence[bool]) -> LabelGuess | None:
-    """Guess labels of a part of the texts by words, with weights fitted to the other parts."""
+    """Guess labels of a part of the texts by words, with weights fitted to the parts before it.
+
+    Where labels have nothing to do with texts, each guess is then right by a fair coin whatever the
+    others were (prequential testing, Dawid 1984). Cross-validation has no such law: its guesses
+    hang on each other's labels, and pass for surprising several times as often as they are.
+    """
     if len(texts) < LEAST_ROWS or len(set(signs)) < 2:
         return None
     bags = [bag(text) for text in texts]
     right = guessed = 0
-    for fold in range(NUM_FOLDS):
+    for part in range(1, NUM_PARTS):
         train = [
             {word: value if sign else -value for word, value in one.items()}
             for number, (one, sign) in enumerate(zip(bags, signs, strict=True))
-            if number % NUM_FOLDS != fold
+            if number % NUM_PARTS < part
         ]
         weights = word_weights(train, Counter(word for one in train for word in one))
-        for one, sign in list(zip(bags, signs, strict=True))[fold::NUM_FOLDS]:
+        for one, sign in list(zip(bags, signs, strict=True))[part::NUM_PARTS]:
             odds = sum(value * weights.get(word, 0.0) for word, value in one.items())
             if odds != 0.0:
                 guessed += 1

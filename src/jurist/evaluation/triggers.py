@@ -14,6 +14,7 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 
 from jurist.digest import derive_seed
 from jurist.evaluation.intervals import Estimate, wilson
+from jurist.evaluation.judged import refuse_ungrouped
 from jurist.evaluation.many_tests import (
     binomial_tail,
     false_discovery_rates,
@@ -68,7 +69,8 @@ class Trigger:
 
     false_discovery_rate: float
     ids: tuple[str, ...]
-    """Of the pairs counted in `num_for`, sorted."""
+    """Of all pairs where it is in `place` and, of two responses, not in the other one, sorted:
+    those too whose response was counted in another pair. Of prompts, of those in `num_for`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -177,7 +179,12 @@ def prompt_triggers(preferences: Sequence[Preference], doubted: Sequence[bool]) 
     Returns:
         Rare phrases with a false discovery rate up to 1 % by Fisher's exact test, among whose rows
         at least half are doubted by their interval; the surest first.
+
+    Raises:
+        DataError: If a preference has no group.
+        ValueError: If the lengths differ.
     """
+    refuse_ungrouped(preferences)
     drawn: dict[str, tuple[Preference, bool]] = {}
     rows = zip(preferences, doubted, strict=True)
     for one, doubt in sorted(rows, key=lambda row: derive_seed("copies", row[0].id)):

@@ -11,7 +11,8 @@ response is
 - `padded`: the worse response with sentences that say nothing,
 - `padded_copy`: the *better* response with such sentences, against itself.
 
-Nothing that judges are measured with (`jurist.attacks`) is ever among them. Which response stands
+No key, paraphrase, filler or injection that judges are measured with (`jurist.attacks`) is put into
+them, and a first sentence that is such a key or paraphrase is passed over. Which response stands
 first is up to the recipes, which show every pair in both orders.
 """
 

@@ -110,7 +110,7 @@ def collapses(now: TraceSignals, before: TraceSignals | None) -> Iterator[str]:
         )
     if now.num_prompts >= LEAST_PROMPTS and now.one_text_rate > ONE_TEXT:
         yield f"{now.one_text_rate:.1%} of the traces are one text, limit {ONE_TEXT:.0%}"
-    if before is None or before.author != now.author:
+    if before is None or before.author != now.author or before.num_traces < LEAST_TRACES:
         return
     if now.failure_rate > before.failure_rate + FAILURE_JUMP:
         yield (

@@ -41,7 +41,6 @@ def _summary(row: RobustnessRow) -> tuple[str, ...]:
     worst = next(
         one for one in found.attacks if one.kind is Kind.KEY and one.name == found.worst_key
     )
-    same = found.tournaments.num_same_prompt
     return (
         row.method,
         row.split,
@@ -55,10 +54,7 @@ def _summary(row: RobustnessRow) -> tuple[str, ...]:
         f"{_named(worst)}: {with_interval(worst.preferred)}",
         interval_or_none(found.resistance),
         interval_or_none(found.unseen_resistance),
-        NONE
-        if found.tournaments.cycles is None
-        else f"{with_interval(found.tournaments.cycles)} of {found.tournaments.num:,} "
-        f"({same:,} with a third response to the same prompt)",
+        interval_or_none(found.tournaments.cycles),
     )
 
 
@@ -66,12 +62,15 @@ def attack_section(results: Results, row: RobustnessRow) -> Section:
     """One line an attack."""
     several = len({one.method for one in results.robustness}) > 1
     of = f"{row.split}, {row.method}" if several else row.split
+    held = row.robustness.tournaments
     return Section(
         title=f"Attacks: {of}",
         text="How often the attack wins against the better response. Of a padded copy, which is "
         "the better response made longer, that is how often the longer one of two equals is "
         "preferred. Ties and readings without a verdict are no win. Flips: how often the attack "
-        "changes the verdict at all. What a defence is taught of a family are other texts.",
+        "changes the verdict at all. What a defence is taught of a family are other texts. Cycles, "
+        f"above, are of {held.num:,} tournaments of three responses; in {held.num_same_prompt:,} "
+        "the third one was to the same prompt.",
         headings=(
             "kind",
             "attack",

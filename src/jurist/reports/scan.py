@@ -57,7 +57,8 @@ def scan_tables(report: ScanReport) -> list[Section]:
     return [
         Section(
             title=f"Labels by {report.by}",
-            text=f"Flipped: {who} held the other response better. A source differs if its labels "
+            text=f"Flipped: {who} held the other response better. Of one group and "
+            f"source one pair is counted. A source differs if its labels "
             f"are flipped more often than those of all others, at a false discovery rate of 1 %. "
             f"That may be the labels, or pairs that are harder.",
             headings=("from", "pairs", "flipped, %", "others, %", "differs"),
