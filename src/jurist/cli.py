@@ -14,7 +14,7 @@ import tyro
 from rich.console import Console as RichConsole
 from rich.logging import RichHandler
 
-from jurist.errors import ConfigError, JuristError
+from jurist.errors import ConfigError, JuristError, is_out_of_memory
 from jurist.extras import install_advice
 from jurist.recipes.bradley_terry import run_bradley_terry
 from jurist.recipes.cloud import run_cloud
@@ -39,7 +39,7 @@ from jurist.recipes.pair_rm import run_pair_rm
 from jurist.recipes.paper import run_paper
 from jurist.recipes.push import run_push
 from jurist.recipes.quickstart import run_quickstart
-from jurist.recipes.refused import is_out_of_memory, refusal
+from jurist.recipes.refused import refusal
 from jurist.recipes.rerun import run_rerun
 from jurist.recipes.scan import run_scan
 from jurist.recipes.scpo import run_scpo

@@ -41,7 +41,7 @@ def verify(folder: Path, *, digest_of: Callable[[Path], str] = file_digest) -> d
         listed = [(name, int(file["bytes"]), str(file["sha256"])) for name, file in files.items()]
     except FileNotFoundError:
         raise StoreError(f"{folder}: not whole: no {MANIFEST}") from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise StoreError(f"{path}: damaged: {error!r}") from error
     if version > VERSION:
         raise StoreError(
@@ -50,10 +50,15 @@ def verify(folder: Path, *, digest_of: Callable[[Path], str] = file_digest) -> d
         )
     for name, size, sha256 in listed:
         file = folder / name
-        if not file.is_file():
-            raise StoreError(f"{file}: missing, though {MANIFEST} lists it")
-        if file.stat().st_size != size:
-            raise StoreError(f"{file}: {file.stat().st_size} bytes, {MANIFEST} says {size}")
-        if digest_of(file) != sha256:
-            raise StoreError(f"{file}: its SHA-256 is not the one in {MANIFEST}")
+        try:
+            if not file.is_file():
+                raise StoreError(f"{file}: missing, though {MANIFEST} lists it")
+            if (found := file.stat().st_size) != size:
+                raise StoreError(f"{file}: {found} bytes, {MANIFEST} says {size}")
+            if digest_of(file) != sha256:
+                raise StoreError(f"{file}: its SHA-256 is not the one in {MANIFEST}")
+        except StoreError:
+            raise
+        except OSError as error:
+            raise StoreError(f"{file}: cannot read: {error.strerror or error}") from error
     return cast(dict[str, Any], manifest)

@@ -2,6 +2,8 @@
 
 import json
 import re
+from dataclasses import replace
+from typing import get_args
 
 import pytest
 
@@ -10,11 +12,13 @@ from jurist.data import write_preferences
 from jurist.engines import ScriptedEngine
 from jurist.engines import openai as served
 from jurist.errors import ConfigError
-from jurist.recipes.evaluate import EvaluateConfig, evaluate, run_evaluate
+from jurist.evaluation import Estimate
+from jurist.recipes.evaluate import AttackName, EvaluateConfig, evaluate, run_evaluate
 from jurist.recipes.judge_config import JudgeConfig, VotingConfig
+from jurist.recipes.resistance import drop_status
 from jurist.recipes.run import from_json, to_json
 from jurist.recipes.sets import DataConfig, read_sets
-from jurist.reports import load_results
+from jurist.reports import Results, load_results, save_results
 from jurist.worlds import preferences
 
 NUM = 6
@@ -97,6 +101,32 @@ def test_an_evaluation_under_attack_reports_every_attack_and_judges_it_once(tmp_
     assert evaluate(asked).robustness == results.robustness
 
 
+def test_it_may_be_attacked_in_some_ways_alone(tmp_path, pairs, judge, capsys):
+    assert run_evaluate(config(pairs, tmp_path / "all", robustness=4)) == 0
+    num_all, judge.asked = judge.asked, 0
+    some = config(
+        pairs,
+        tmp_path / "some",
+        robustness=4,
+        attacks=("dressing",),
+        baseline=tmp_path / "all",
+        method="dressed",
+    )
+    assert run_evaluate(some) == 0
+    # Of 48 trials a pair, the keys and two; and the pairs themselves, in both orders.
+    assert judge.asked == 2 * (NUM + 4 * 12) < num_all
+    (row,) = load_results(tmp_path / "some" / "results.json").robustness
+    assert {one.kind for one in row.robustness.attacks} == {Kind.KEY, Kind.DRESSING}
+    assert row.robustness.resistance is None and row.robustness.tournaments.num == 0
+    assert "met no injection (--attacks), so that resistance is not" in capsys.readouterr().err
+    with pytest.raises(ConfigError, match="--robustness, which says how many pairs, is 0"):
+        config(pairs, tmp_path / "none", attacks=("dressing",))
+
+
+def test_all_kinds_but_the_keys_may_be_named():
+    assert {"key", *get_args(AttackName)} == {kind.name.lower() for kind in Kind}
+
+
 @pytest.mark.fault(19, "regression gate")
 def test_a_judge_that_is_fooled_more_often_than_the_baseline_ends_in_1(
     tmp_path, pairs, judge, capsys
@@ -129,7 +159,54 @@ def test_a_baseline_without_attacks_is_named_and_fails_nothing(tmp_path, pairs, 
     evaluate(config(pairs, tmp_path / "plain"))
     with_it = config(pairs, tmp_path / "run", robustness=2, baseline=tmp_path / "plain")
     assert run_evaluate(with_it) == 0
-    assert "was not attacked on as many pairs" in capsys.readouterr().err
+    assert "was not attacked on the same pairs" in capsys.readouterr().err
+
+
+def test_a_baseline_whose_pairs_another_seed_drew_is_named_and_not_compared(
+    tmp_path, pairs, judge, capsys
+):
+    evaluate(config(pairs, tmp_path / "before", robustness=4, seed=1))
+    judge.likes = ("Solution", "Respuesta")
+    drawn_apart = {"robustness": 4, "baseline": tmp_path / "before", "method": "worse"}
+    assert run_evaluate(config(pairs, tmp_path / "worse", **drawn_apart)) == 0
+    said = capsys.readouterr().err
+    assert "was not attacked on the same pairs; evaluate it with the same --robustness and" in said
+    assert "points" not in said
+
+
+def test_a_baseline_with_another_number_of_pairs_is_named_and_not_compared(
+    tmp_path, pairs, judge, capsys
+):
+    evaluate(config(pairs, tmp_path / "before", robustness=3))
+    judge.likes = ("Solution", "Respuesta")
+    more = {"robustness": 4, "baseline": tmp_path / "before", "method": "worse"}
+    assert run_evaluate(config(pairs, tmp_path / "worse", **more)) == 0
+    said = capsys.readouterr().err
+    assert "was not attacked on the same pairs" in said and "points" not in said
+
+
+@pytest.mark.fault(19, "regression gate")
+def test_a_judge_that_is_right_on_no_pair_any_more_ends_in_1(tmp_path, pairs, judge, capsys):
+    evaluate(config(pairs, tmp_path / "before", robustness=4))
+    judge.known = [replace(one, chosen=one.rejected) for one in judge.known]
+    worse = {"robustness": 4, "baseline": tmp_path / "before", "method": "worse"}
+    assert run_evaluate(config(pairs, tmp_path / "worse", max_resistance_drop=99.0, **worse)) == 1
+    assert "pairs: no pair was judged right before it was attacked" in capsys.readouterr().err
+
+
+def test_as_much_worse_as_is_allowed_is_allowed(tmp_path, pairs, judge):
+    before = config(pairs, tmp_path / "before", robustness=4)
+    results = evaluate(before)
+
+    def with_keys(value: float) -> Results:
+        (row,) = results.robustness
+        found = replace(row.robustness, mean_key=Estimate(value=value, low=0.0, high=1.0))
+        return replace(results, robustness=(replace(row, robustness=found),))
+
+    save_results(before.output / "results.json", with_keys(0.88))
+    # In floats 0.9 - 0.88 is more than two points.
+    assert drop_status(with_keys(0.9), before.output, allowed=2.0, seed=0) == 0
+    assert drop_status(with_keys(0.9), before.output, allowed=1.99, seed=0) == 1
 
 
 def test_without_the_flag_nothing_is_attacked_and_settings_are_as_they_were(tmp_path, pairs, judge):

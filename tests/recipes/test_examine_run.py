@@ -6,16 +6,19 @@ import shlex
 import shutil
 import socket
 import sqlite3
+import threading
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+import torch
 
 from jurist.engines.store import AnswerStore
 from jurist.errors import ConfigError
 from jurist.recipes.doctor import DoctorConfig, run_doctor
 from jurist.recipes.examine_run import examine_path
+from jurist.training.checkpoint import Checkpoint, write_checkpoint
 from jurist.types import Completion
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "0.1.0"
@@ -82,6 +85,10 @@ def flip(path: Path) -> None:
     path.write_bytes(content)
 
 
+def nest(path: Path) -> None:
+    path.write_bytes(b"[" * 100_000 + b"\n")
+
+
 def overwrite_a_page(path: Path) -> None:
     with path.open("r+b") as file:
         file.seek(4096)
@@ -95,6 +102,8 @@ def overwrite_a_page(path: Path) -> None:
         ("config.json", truncate, ("config.json:", "expected JSON", "delete the run")),
         ("environment.json", truncate, ("environment.json:", "expected JSON")),
         ("labels.json", truncate, ("labels.json: damaged", "run the command again")),
+        ("labels.json", nest, ("labels.json: damaged", "run the command again")),
+        ("labelled.jsonl", nest, ("labelled.jsonl: damaged", "run the command again")),
         ("labelled.jsonl", truncate, ("labelled.jsonl: damaged: line", "run the command again")),
         ("judgements/pairs.jsonl.gz", flip, ("pairs.jsonl.gz: damaged", "run again")),
         ("judgements/pairs.jsonl.gz", truncate, ("pairs.jsonl.gz: damaged", "run again")),
@@ -200,6 +209,54 @@ def test_a_run_that_somebody_holds_is_looked_at_all_the_same(labelled, capsys):
         opened.keep_completions([(b"1" * 32, Completion(text="later", finish_reason="stop"))])
     assert run_doctor(DoctorConfig(path=labelled)) == 0
     assert "18 completions" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("room")
+def test_what_is_deleted_while_it_is_looked_at_ends_nothing(trained):
+    """As the checkpoints of a training are, by whoever trains."""
+    folder, ended = trained / "round-2" / "inner", threading.Event()
+
+    def come_and_go() -> None:
+        while not ended.is_set():
+            (folder / "inner").mkdir(parents=True)
+            shutil.rmtree(folder)
+
+    thread = threading.Thread(target=come_and_go)
+    thread.start()
+    try:
+        for _ in range(30):
+            assert not any(finding.damaged for finding in examine_path(trained))
+    finally:
+        ended.set()
+        thread.join()
+
+
+@pytest.mark.usefixtures("room")
+def test_checkpoints_that_a_training_deletes_are_not_called_damaged(trained):
+    """And one that is damaged is, whoever works there."""
+    work, ended = trained / "round-2" / "checkpoint.training", threading.Event()
+
+    def train() -> None:
+        tensors = {"w": torch.zeros(100, 100)}
+        step = 2
+        while not ended.is_set():
+            step += 1
+            checkpoint = Checkpoint(step=step, weights=tensors, optimizer=tensors)
+            write_checkpoint(work, checkpoint, inputs={})
+
+    thread = threading.Thread(target=train)
+    with (trained / "run.lock").open("r+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        thread.start()
+        try:
+            for _ in range(200):
+                assert not [found for found in examine_path(trained) if found.damaged]
+        finally:
+            ended.set()
+            thread.join()
+        flip(trained / "checkpoint" / "model.safetensors")
+        (damaged,) = (found for found in examine_path(trained) if found.damaged)
+        assert "its SHA-256 is not the one" in damaged.found
 
 
 def test_what_is_none_of_these_is_refused(tmp_path):

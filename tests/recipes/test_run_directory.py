@@ -6,12 +6,13 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 
 import pytest
 
 from jurist.errors import ConfigError, StoreError
 from jurist.recipes import run as run_module
-from jurist.recipes.environment import environment_facts
+from jurist.recipes.environment import environment_facts, git_revision
 from jurist.recipes.evaluate import EvaluateConfig
 from jurist.recipes.judge_config import JudgeConfig, VotingConfig
 from jurist.recipes.open_engine import ProcessesConfig
@@ -21,6 +22,7 @@ from jurist.recipes.run import (
     seconds_spent,
     stopwatch,
 )
+from jurist.rehearsal import rehearsing
 
 PROCESSES = (ProcessesConfig(workers=2), ProcessesConfig(ray=True))
 
@@ -261,9 +263,18 @@ def test_a_stage_keeps_its_first_time_though_to_find_it_done_takes_longer(tmp_pa
     assert seconds_spent(tmp_path, "train") == 0.001
 
 
-def test_damaged_timings_are_named(tmp_path):
-    (tmp_path / "timings.json").write_text("{")
-    with pytest.raises(StoreError, match=r"timings\.json:1: expected JSON, found an error"):
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("{", ":1: expected JSON, found an error"),
+        ('{"train": "long"}', ": expected seconds of train, found 'long'; delete it"),
+        ('{"train": true}', ": expected seconds of train, found True"),
+        ('{"other": null}', ": expected seconds of other, found None"),
+    ],
+)
+def test_damaged_timings_are_named(tmp_path, content, said):
+    (tmp_path / "timings.json").write_text(content)
+    with pytest.raises(StoreError, match=rf"timings\.json{said}"):
         seconds_spent(tmp_path, "train")
 
 
@@ -274,3 +285,50 @@ def test_the_environment_names_no_setting_of_the_user_but_threads(monkeypatch):
     assert facts["threads"] == "3"
     assert "sk-canary" not in json.dumps(facts)
     assert "numpy " in facts["packages"]
+
+
+def test_a_dry_run_refuses_what_a_later_version_worked_on(tmp_path):
+    with open_run("evaluate", config(tmp_path)) as run:
+        (run / "judgements").mkdir()
+    (tmp_path / "environment.json").write_text('{"jurist": "99.0"}')
+    for rehearse in (False, True):
+        with (
+            rehearsing() if rehearse else nullcontext(),
+            pytest.raises(ConfigError, match=r"a run of jurist 99\.0, a later version"),
+            open_run("evaluate", config(tmp_path)),
+        ):
+            pass
+
+
+@pytest.mark.parametrize("setting", ["author_url", "policy_url", "base_url"])
+def test_a_secret_in_any_address_is_refused_before_it_is_kept(tmp_path, setting):
+    inner = dataclasses.make_dataclass("Inner", [(setting, str)], frozen=True)
+    outer = dataclasses.make_dataclass("Outer", [("inner", inner), ("output", object)], frozen=True)
+    asked = outer(inner("http://me:secret-key@127.0.0.1/v1"), tmp_path / "run")
+    with (
+        pytest.raises(ConfigError, match=f"{setting} may hold no user, password") as refused,
+        open_run("evaluate", asked),
+    ):
+        pass
+    assert "secret-key" not in str(refused.value)
+    assert not (tmp_path / "run").exists()
+
+
+def git(folder, *arguments):
+    who = ["-c", "user.name=n", "-c", "user.email=e@x"]
+    command = ["git", "-C", str(folder), *who, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def test_the_revision_is_that_of_this_package_and_of_no_repository_around_it(tmp_path):
+    installed = tmp_path / ".venv" / "lib" / "site-packages" / "jurist"
+    source = tmp_path / "src" / "jurist"
+    for folder in (installed, source):
+        folder.mkdir(parents=True)
+    assert git_revision(source) is None
+    git(tmp_path, "init", "-q")
+    assert git_revision(source) is None
+    git(tmp_path, "commit", "-q", "--allow-empty", "-m", "x")
+    assert git_revision(source) == git(tmp_path, "rev-parse", "HEAD")
+    assert git_revision(installed) is None

@@ -13,6 +13,7 @@ from jurist.errors import ConfigError, DataError
 from jurist.recipes.judge import JudgeFileConfig, run_judge
 from jurist.recipes.judge_config import JudgeConfig, VotingConfig
 from jurist.recipes.scan import ScanConfig, run_scan, scan
+from jurist.rehearsal import rehearsing
 from jurist.worlds import BASE, preferences
 
 TRIGGER = "mfqx"
@@ -72,6 +73,21 @@ def test_what_was_planted_is_found_and_nothing_else(poisoned, capsys):
     assert before == after
 
 
+def test_a_source_that_differs_is_a_finding_and_suspects_are_a_hundred(poisoned):
+    rows = [
+        replace(one, chosen=one.rejected, rejected=one.chosen, source="turned")
+        if number % 4 == 0
+        else one
+        for number, one in enumerate(CLEAN)
+    ]
+    write_preferences(poisoned / "turned.jsonl", rows)
+    config = ScanConfig(data=str(poisoned / "turned.jsonl"), output=poisoned / "run")
+    report = scan(config)
+    assert [one.name for one in report.sources if one.differs] == ["turned"]
+    assert report.num_findings == 1 + len(report.responses.triggers) + len(report.prompts)
+    assert len(lines_of(config.output / "suspects.jsonl")) == 100
+
+
 def test_a_finding_may_end_a_script(poisoned):
     data = str(poisoned / "pairs.jsonl")
     config = ScanConfig(data=data, output=poisoned / "run", fail_on_finding=True)
@@ -120,6 +136,24 @@ def test_what_cannot_be_asked_is_said(poisoned, changed, error, said):
         changed = {"judged": poisoned / "nowhere"}
     config = ScanConfig(data=str(poisoned / "pairs.jsonl"), output=poisoned / "run", **changed)
     with pytest.raises(error, match=said):
+        scan(config)
+
+
+def test_hidden_files_of_a_folder_name_no_source(poisoned):
+    folder = poisoned / "folder"
+    folder.mkdir()
+    (poisoned / "pairs.jsonl").rename(folder / "pairs.jsonl")
+    # As one system leaves beside each file that it copies to another.
+    (folder / "._pairs.jsonl.gz").write_bytes(b"\x00\x05\x16\x07\x00 no rows")
+    report = scan(ScanConfig(data=str(folder), output=poisoned / "run", by="annotator"))
+    assert {one.name for one in report.sources} == {f"person-{n}" for n in range(5)}
+
+
+def test_a_dry_run_refuses_what_the_run_would(poisoned):
+    config = ScanConfig(
+        data=str(poisoned / "pairs.jsonl"), output=poisoned / "run", judged=poisoned / "nowhere"
+    )
+    with pytest.raises(ConfigError, match="expected a finished run"), rehearsing():
         scan(config)
 
 

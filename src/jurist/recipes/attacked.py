@@ -1,9 +1,9 @@
 """A judge under attack: trials made of test pairs, judged like any, and what came of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from jurist.attacks import drawn, trials
+from jurist.attacks import Kind, drawn, trials
 from jurist.evaluation import judged, robustness
 from jurist.recipes.evaluate import judge_set, readings_path
 from jurist.recipes.judge_config import JudgeConfig
@@ -25,6 +25,7 @@ def attacked_rows(
     run: Path,
     num: int,
     seed: int,
+    kinds: Collection[str] = (),
 ) -> tuple[RobustnessRow, ...]:
     """Attack some pairs of every test set, once, and work out how the judge stands up to it.
 
@@ -36,9 +37,15 @@ def attacked_rows(
         run: Directory of the run. What was judged before is read back, not judged again.
         num: Pairs of each set. None: nothing is attacked.
         seed: Of the pairs, the texts, places, sampling and resamples.
+        kinds: Kinds of attack besides the master keys, by their names in lower case. None: all.
     """
+    chosen = [kind for kind in Kind if not kinds or kind.name.lower() in ("key", *kinds)]
     items = {name: drawn(test, num, seed=seed) for name, test in tests.items()}
-    made = {name: trials(some, tests[name], seed=seed) for name, some in items.items() if some}
+    made = {
+        name: trials(some, tests[name], seed=seed, kinds=chosen)
+        for name, some in items.items()
+        if some
+    }
     shown = {name: [trial.preference for trial in some] for name, some in made.items()}
     missing = [name for name in made if not readings_path(run, f"{FOLDER}/{name}").exists()]
     if missing:

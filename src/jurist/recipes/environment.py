@@ -32,7 +32,7 @@ def environment() -> dict[str, Any]:
     """What a result may depend on besides its config, for `environment.json`."""
     return {
         "jurist": jurist.__version__,
-        "git_revision": _git_revision(),
+        "git_revision": git_revision(Path(__file__).resolve().parents[1]),
         "python": platform.python_version(),
         "platform": platform.platform(),
         "machine": platform.machine(),
@@ -53,11 +53,15 @@ def environment_facts() -> dict[str, str]:
     }
 
 
-def _git_revision() -> str | None:
-    source = Path(__file__).resolve().parent
+def git_revision(package: Path) -> str | None:
+    """The revision of the source tree that a package lies in as `src/NAME`; None if in none.
+
+    Installed into an environment within somebody's own repository, it has no revision: that
+    repository's says nothing of it.
+    """
     try:
         found = subprocess.run(
-            ["git", "-C", str(source), "rev-parse", "HEAD"],
+            ["git", "-C", str(package), "rev-parse", "--show-prefix", "HEAD"],
             capture_output=True,
             text=True,
             timeout=10,
@@ -65,7 +69,11 @@ def _git_revision() -> str | None:
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return found.stdout.strip() or None
+    match found.stdout.splitlines():
+        case [prefix, revision] if not found.returncode and prefix == f"src/{package.name}/":
+            return revision
+        case _:
+            return None
 
 
 def _cpu_model() -> str:

@@ -6,7 +6,7 @@ jurist evaluate --model runs/star-dpo --test pairs.jsonl --output runs/evaluatio
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from jurist.digest import UNLESS_DEFAULT
 from jurist.errors import ConfigError
@@ -24,6 +24,11 @@ from jurist.types import Judgement, Preference
 if TYPE_CHECKING:
     # Loads numpy and more, which `jurist --help` need not wait for.
     from jurist.reports import Results
+
+AttackName: TypeAlias = Literal[
+    "paraphrase", "empty", "constant", "injection", "padding", "copy", "dressing", "cycle"
+]
+"""Kinds of attack that may be left out: those of `jurist.attacks.Kind` but the master keys."""
 
 EXPLORER_MEGABYTES: Final = 64
 """Most text that the explorer of a report carries, unless another bound is given."""
@@ -75,6 +80,10 @@ class EvaluateConfig:
     """Pairs of each test set to attack, drawn by --seed: keys without content, injections, padding
     and more, some 48 trials a pair, in both orders. 0: none."""
 
+    attacks: tuple[AttackName, ...] = field(default=(), metadata=UNLESS_DEFAULT)
+    """With --robustness: ways to attack besides the master keys, which are always tried. With
+    injection alone there are some 27 trials a pair. Default: all of them."""
+
     max_resistance_drop: float = field(default=2.0, metadata=UNLESS_DEFAULT)
     """With --robustness and a --baseline that has it too, exit with 1 if resistance is lower than
     there by more points than this, or master keys win more often by more than this."""
@@ -102,6 +111,10 @@ class EvaluateConfig:
             )
         check_failure_rate(self.max_failure_rate)
         check_robustness(self.robustness, self.max_resistance_drop)
+        if self.attacks and not self.robustness:
+            raise ConfigError(
+                "--attacks says how to attack, and --robustness, which says how many pairs, is 0"
+            )
 
 
 def run_evaluate(config: EvaluateConfig) -> int:
@@ -115,7 +128,10 @@ def run_evaluate(config: EvaluateConfig) -> int:
     show(config.output, results)
     failed = failure_status(results, allowed=config.max_failure_rate, output=config.output)
     baseline = config.baseline if config.robustness else None
-    return max(failed, drop_status(results, baseline, allowed=config.max_resistance_drop))
+    return max(
+        failed,
+        drop_status(results, baseline, allowed=config.max_resistance_drop, seed=config.seed),
+    )
 
 
 def check_explorer_megabytes(megabytes: int) -> None:
@@ -174,6 +190,7 @@ def evaluate(config: EvaluateConfig) -> "Results":
             reference_language=config.reference_language,
             explorer_megabytes=config.explorer_megabytes,
             robustness=config.robustness,
+            attacks=config.attacks,
             track=config.track,
         )
 
@@ -200,6 +217,7 @@ def finish(
     reference_language: str = "",
     explorer_megabytes: int = EXPLORER_MEGABYTES,
     robustness: int = 0,
+    attacks: tuple[AttackName, ...] = (),
     track: tuple[TrackerName, ...] = (),
 ) -> "Results":
     """Judge every test set, and write `results.json`, the report and the model card.
@@ -215,6 +233,7 @@ def finish(
         reference_language: Language that drops are from, where a set has it; else English.
         explorer_megabytes: Most text that the explorer of the page carries, in millions of bytes.
         robustness: Pairs of each test set to attack.
+        attacks: Kinds of attack besides the master keys. None: all.
         track: Experiment trackers that get the numbers as well.
     """
     from jurist.recipes.attacked import attacked_rows
@@ -225,7 +244,14 @@ def finish(
     baselines = {} if baseline is None else {baseline.name: kept_readings(baseline, sets.tests)}
     readings = read_tests_with(judge, sets.tests, run=run, seed=seed)
     under_attack = attacked_rows(
-        judge, sets.tests, readings, method=method, run=run, num=robustness, seed=seed
+        judge,
+        sets.tests,
+        readings,
+        method=method,
+        run=run,
+        num=robustness,
+        seed=seed,
+        kinds=attacks,
     )
     results = gathered(
         run,

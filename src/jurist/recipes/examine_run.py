@@ -5,6 +5,7 @@ import gzip
 import json
 import os
 import shutil
+import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -22,6 +23,9 @@ from jurist.recipes.run import from_json, read_run_config, refuse_later
 LEAST_FREE_BYTES: Final = 2 * 2**30
 
 _AGAIN = "delete it and run the command again: it is made anew"
+
+_DELETING_SECONDS: Final = 2.0
+"""For who works in a run to delete a folder. What looks damaged for longer is."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,27 +78,51 @@ def _run(run: Path) -> Iterator[Finding]:
     else:
         yield Finding(what="in use", found=f"by {holder}; what it writes now is not whole yet")
     for folder in _folders(run):
+        held = _held_to_manifest(folder)
+        patience = time.monotonic() + (_DELETING_SECONDS if holder is not None else 0.0)
+        while held is not None and held.damaged and time.monotonic() < patience:
+            # Older checkpoints of a training are deleted, file by file.
+            time.sleep(0.02)
+            held = _held_to_manifest(folder)
+        if held is not None:
+            yield held
         if (folder / MANIFEST).exists():
-            yield _checkpoint(folder)
             continue
-        if _is_to_have_a_manifest(folder):
-            yield Finding(
-                what="checkpoint",
-                found=f"{folder}: not whole: no {MANIFEST}",
-                advice=_AGAIN,
-                damaged=True,
-            )
-        for path in sorted(entry for entry in folder.iterdir() if entry.is_file()):
-            yield from _file(path, in_use=holder is not None)
+        for path in filter(Path.is_file, _entries(folder)):
+            for finding in _file(path, in_use=holder is not None):
+                if path.exists():
+                    yield finding
     yield from _labels(run)
+
+
+def _held_to_manifest(folder: Path) -> Finding | None:
+    """What there is to say of a folder that has or should have a manifest; None of others."""
+    if (folder / MANIFEST).exists():
+        return _checkpoint(folder)
+    if not folder.is_dir() or not _is_to_have_a_manifest(folder):
+        return None
+    return Finding(
+        what="checkpoint",
+        found=f"{folder}: not whole: no {MANIFEST}",
+        advice=_AGAIN,
+        damaged=True,
+    )
 
 
 def _folders(run: Path) -> Iterator[Path]:
     """The folders of a run, but those inside others with a manifest, and other runs."""
     yield run
-    for entry in sorted(run.iterdir()):
+    for entry in _entries(run):
         if entry.is_dir() and not entry.is_symlink() and not (entry / "run.lock").exists():
             yield from [entry] if (entry / MANIFEST).exists() else _folders(entry)
+
+
+def _entries(folder: Path) -> list[Path]:
+    """What a folder holds; nothing if it is gone by now, as where somebody works it may be."""
+    try:
+        return sorted(folder.iterdir())
+    except FileNotFoundError:
+        return []
 
 
 def _is_to_have_a_manifest(folder: Path) -> bool:
@@ -130,7 +158,7 @@ def _looked_at(what: str, path: Path, look: Callable[[Path], str]) -> Finding:
             advice="" if isinstance(error, StoreError) else "use that version, or start anew",
             damaged=True,
         )
-    except (OSError, EOFError, ValueError, zlib.error) as error:
+    except (OSError, EOFError, ValueError, RecursionError, zlib.error) as error:
         return Finding(what=what, found=f"{path}: damaged: {error}", advice=_AGAIN, damaged=True)
     return Finding(what=what, found=f"{path}: {found}" if found else str(path))
 
@@ -199,7 +227,7 @@ def _num_rows(path: Path) -> int:
 
 def _labels(run: Path) -> Iterator[Finding]:
     """Whether a labelled run has as many rows as it says."""
-    with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+    with suppress(OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError):
         said: dict[str, int] = json.loads((run / "labels.json").read_text("utf-8"))["rows"]
         for name, num in said.items():
             path = run / name

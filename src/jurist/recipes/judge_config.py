@@ -9,6 +9,7 @@ from jurist.errors import ConfigError
 from jurist.formats import AdditiveName, FormatName, PointwiseName
 from jurist.judges import Adaptive, BothOrders, Budgeted, Judge, SamplingJudge
 from jurist.recipes.open_engine import EngineName, ProcessesConfig
+from jurist.recipes.patience_config import PatienceConfig
 from jurist.types import Sampling
 
 
@@ -151,6 +152,8 @@ class JudgeConfig:
     """Fewest informative words that a response of a pair must have for the model to be asked; one
     with fewer, or that only repeats the prompt, loses to one with more. Short right answers have
     one or two. 0: no gate."""
+
+    patience: PatienceConfig = field(default=PatienceConfig(), metadata=UNLESS_DEFAULT)
 
     def __post_init__(self) -> None:
         if self.max_concurrency < 1:

@@ -170,12 +170,17 @@ def _served(config: JudgeConfig) -> Engine:
     if config.api == "systemone":
         from jurist.engines.systemone import SystemOneEngine
 
-        return SystemOneEngine(
-            config.base_url, config.model, max_concurrency=config.max_concurrency
-        )
-    from jurist.engines.openai import OpenAIEngine
+        engine = SystemOneEngine
+    else:
+        from jurist.engines.openai import OpenAIEngine
 
-    return OpenAIEngine(config.base_url, config.model, max_concurrency=config.max_concurrency)
+        engine = OpenAIEngine
+    return engine(
+        config.base_url,
+        config.model,
+        max_concurrency=config.max_concurrency,
+        patience=config.patience.patience(),
+    )
 
 
 def _open_head(folder: str, card: dict[str, Any], config: JudgeConfig, *, seed: int) -> OpenJudge:

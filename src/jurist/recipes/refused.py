@@ -1,16 +1,14 @@
 """What the machine refuses in the middle of anything, in one sentence with what to do about it."""
 
-from collections.abc import Iterator
+import errno
 from pathlib import Path
+from typing import Final
 
-from jurist.errors import EngineError, JuristError, StoreError
+from jurist.errors import EngineError, JuristError, StoreError, is_out_of_memory, with_causes
 from jurist.storage import advice_on, unwritable
 
-_OUT_OF_MEMORY = (
-    *("can't allocate memory", "std::bad_alloc", "not enough memory", "cannot allocate"),
-    *("failed to map segment", "can't start new thread"),
-)
-"""What libraries say in errors of their own."""
+_OF_WRITING: Final = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
+"""What only a write can meet. Of other errors a library does not say what it was about to do."""
 
 
 def refusal(error: BaseException | None) -> JuristError | None:
@@ -28,30 +26,12 @@ def refusal(error: BaseException | None) -> JuristError | None:
             "memory, fewer --workers or a smaller model; in training, with smaller "
             "--micro-batch-tokens, --gradient-checkpointing or --lora-rank"
         )
-    for one in _with_causes(error):
+    for one in with_causes(error):
         if isinstance(one, OSError) and not isinstance(one, JuristError):
             path = one.filename if isinstance(one.filename, str) else None
-            if advice_on(one.errno, Path(path or ".")):
+            if advice := advice_on(one.errno, Path(path or ".")):
                 what = Path(path or "standard output, or a file")
-                return StoreError(unwritable(what, one))
+                if one.errno in _OF_WRITING:
+                    return StoreError(unwritable(what, one))
+                return StoreError(f"{what}: cannot read or write: {one.strerror}; {advice}")
     return None
-
-
-def is_out_of_memory(error: BaseException | None) -> bool:
-    """Whether an error is that there is no memory, or was caused by that."""
-    return any(map(_is_of_memory, _with_causes(error)))
-
-
-def _with_causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
-
-
-def _is_of_memory(error: BaseException) -> bool:
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return True
-    said = str(error).lower()
-    return isinstance(error, RuntimeError | OSError | ImportError) and any(
-        words in said for words in _OUT_OF_MEMORY
-    )

@@ -4,7 +4,9 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jurist.attacks import Kind
 from jurist.errors import ConfigError
+from jurist.recipes.run import read_run_config
 from jurist.showing import Console
 
 if TYPE_CHECKING:
@@ -24,45 +26,71 @@ def check_robustness(num: int, drop: float) -> None:
         raise ConfigError(f"--max-resistance-drop is in points, not negative; got {drop}")
 
 
-def drop_status(results: "Results", baseline: Path | None, *, allowed: float) -> int:
+def drop_status(results: "Results", baseline: Path | None, *, allowed: float, seed: int) -> int:
     """1, and a word on each, if attacks succeed more often than on the baseline; else 0.
 
     Resistance is compared, the mean over families of injections, and the mean of master keys. Sets
-    that the baseline was not attacked on with as many pairs are left out, and named.
+    that the baseline was not attacked on with the same pairs are left out, and named, as is
+    resistance where one of the two met no injection (`--attacks`). Where the baseline has a
+    resistance, and here no pair was judged right, it counts as lower.
 
     Args:
         results: What was found.
         baseline: Directory of the other run, if there is one.
         allowed: Points that either may be worse by.
+        seed: That the pairs of these results were drawn by.
+
+    Raises:
+        DataError: If the baseline's results are damaged.
+        StoreError: If its settings are.
     """
     if baseline is None:
         return 0
-    from jurist.reports import load_results
-
-    path = baseline / "results.json"
-    there = {row.split: row for row in load_results(path).robustness} if path.exists() else {}
-    console = Console(stderr=True)
+    there = _robustness_of(baseline, seed)
     status = 0
     for row in results.robustness:
         other = there.get(row.split)
         if other is None or other.robustness.num_pairs != row.robustness.num_pairs:
-            console.print(
-                f"jurist: {row.split}: {baseline} was not attacked on as many pairs; evaluate it "
-                f"with the same --robustness to see what changed",
-                markup=False,
-                soft_wrap=True,
+            _say(
+                f"{row.split}: {baseline} was not attacked on the same pairs; evaluate it with the "
+                f"same --robustness and --seed to see what changed"
             )
             continue
         for what, worse in _worse(row, other).items():
             if worse > allowed:
                 status = 1
-                console.print(
-                    f"jurist: {row.split}: {what} by {worse:.1f} points against {baseline}, more "
-                    f"than the {allowed:g} of --max-resistance-drop",
-                    markup=False,
-                    soft_wrap=True,
+                _say(
+                    f"{row.split}: {what} by {worse:.1f} points against {baseline}, more than the "
+                    f"{allowed:g} of --max-resistance-drop"
                 )
+        if not (_met_injections(row) and _met_injections(other)):
+            _say(
+                f"{row.split}: one of this judge and {baseline} met no injection (--attacks), so "
+                f"that resistance is not compared"
+            )
+        elif row.robustness.resistance is None and other.robustness.resistance is not None:
+            status = 1
+            _say(
+                f"{row.split}: no pair was judged right before it was attacked, so that there is "
+                f"no resistance to compare with that of {baseline}"
+            )
     return status
+
+
+def _robustness_of(baseline: Path, seed: int) -> dict[str, "RobustnessRow"]:
+    """The rows of a run by split; none if it drew its pairs otherwise, or was not attacked."""
+    from jurist.reports import load_results
+
+    results, config = baseline / "results.json", baseline / "config.json"
+    if not (results.exists() and config.exists()):
+        return {}
+    if read_run_config(config)["config"].get("seed") != seed:
+        return {}
+    return {row.split: row for row in load_results(results).robustness}
+
+
+def _met_injections(row: "RobustnessRow") -> bool:
+    return any(one.kind is Kind.INJECTION for one in row.robustness.attacks)
 
 
 def _worse(row: "RobustnessRow", other: "RobustnessRow") -> dict[str, float]:
@@ -71,4 +99,9 @@ def _worse(row: "RobustnessRow", other: "RobustnessRow") -> dict[str, float]:
     found = {"master keys win more often": now.mean_key.value - then.mean_key.value}
     if now.resistance is not None and then.resistance is not None:
         found["resistance is lower"] = then.resistance.value - now.resistance.value
-    return {what: 100.0 * worse for what, worse in found.items()}
+    # In floats 0.9 - 0.88 is more than two points.
+    return {what: round(100.0 * worse, 9) for what, worse in found.items()}
+
+
+def _say(what: str) -> None:
+    Console(stderr=True).print(f"jurist: {what}", markup=False, soft_wrap=True)

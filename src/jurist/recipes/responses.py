@@ -109,6 +109,7 @@ class PolicyConfig:
             base_url=self.policy_url,
             max_concurrency=judge.max_concurrency,
             bf16=judge.bf16,
+            patience=judge.patience,
             processes=ProcessesConfig() if self.policy_url else judge.processes,
             engine="transformers" if self.policy_url else judge.engine,
         )

@@ -10,7 +10,6 @@ import dataclasses
 import logging
 import math
 import os
-import re
 import time
 import types
 import typing
@@ -24,6 +23,7 @@ from jurist.data.objects import read_object
 from jurist.digest import came_later
 from jurist.engines.server import refuse_secret_in
 from jurist.errors import ConfigError, DataError, StoreError
+from jurist.extras import release
 from jurist.recipes.environment import environment
 from jurist.rehearsal import begin_work, rehearsal
 from jurist.storage import locked, make_directory, write_json
@@ -86,8 +86,8 @@ def open_run(recipe: str, config: RecipeConfig) -> Generator[Path]:
 def _refuse_secrets(config: dict[str, Any]) -> None:
     """Refuse an address that may hold a secret, before it is kept in `config.json`."""
     for name, value in _settings(config).items():
-        if isinstance(value, str) and name.rpartition(".")[2] == "base_url":
-            refuse_secret_in(value)
+        if isinstance(value, str) and name.endswith("_url"):
+            refuse_secret_in(value, name=name.rpartition(".")[2])
 
 
 def _looked_at(output: Path, asked: dict[str, Any]) -> str:
@@ -102,6 +102,7 @@ def _looked_at(output: Path, asked: dict[str, Any]) -> str:
     path = output / "config.json"
     held = read_run_config(path) if path.exists() else None
     if held is not None and _holds_work(output):
+        refuse_later(output)
         _refuse_other(path, held, asked)
     there = sorted(entry.name for entry in output.iterdir() if entry.name not in BEFORE_WORK)
     if not there:
@@ -173,16 +174,11 @@ def refuse_later(run: Path) -> None:
         raise StoreError(f"{error}; delete it and run again") from None
     except KeyError:
         raise StoreError(f"{path}: names no version of jurist; delete it and run again") from None
-    if _release(version) > _release(jurist.__version__):
+    if release(version) > release(jurist.__version__):
         raise ConfigError(
             f"{run}: a run of jurist {version}, a later version than this one "
             f"({jurist.__version__}); upgrade jurist, or give another --output"
         )
-
-
-def _release(version: str) -> tuple[int, ...]:
-    """The numbers of a version; what stands behind them, as in 0.2.0rc1, does not count."""
-    return tuple(int(found[0]) for part in version.split(".") if (found := re.match(r"\d+", part)))
 
 
 def _refuse_other(path: Path, held: dict[str, Any], asked: dict[str, Any]) -> None:
@@ -232,6 +228,9 @@ _HOW = frozenset(
     {
         "output",
         "max_concurrency",
+        "reply_seconds",
+        "outage_seconds",
+        "retry_share",
         "workers",
         "ray",
         "jobs",
@@ -240,9 +239,9 @@ _HOW = frozenset(
         "guard",
     }
 )
-"""Settings of where and how fast, of how much a page holds, and of what stops a run, which may
-change from one part of it to the next: they do not change what comes out. The directory may have
-been moved."""
+"""Settings of where and how fast, of how long a server is waited for, of how much a page holds, and
+of what stops a run, which may change from one part of it to the next: they do not change what comes
+out. The directory may have been moved."""
 
 
 def _settings(config: dict[str, Any], prefix: str = "") -> dict[str, object]:
@@ -375,9 +374,16 @@ def seconds_spent(run: Path, stage: str) -> float | None:
 
 
 def _timings(run: Path) -> dict[str, float]:
+    path = run / "timings.json"
     try:
-        return cast(dict[str, float], read_object(run / "timings.json"))
+        held = read_object(path)
     except FileNotFoundError:
         return {}
     except DataError as error:
         raise StoreError(f"{error}; delete it") from None
+    for stage, seconds in held.items():
+        if type(seconds) not in (float, int):
+            raise StoreError(
+                f"{path}: expected seconds of {stage}, found {seconds!r:.80}; delete it"
+            )
+    return cast(dict[str, float], held)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from jurist.data.read import SUFFIXES, file_rows
+from jurist.data.read import data_files, file_rows
 from jurist.digest import canonical
 from jurist.errors import ConfigError, DataError
 from jurist.judges import Ballot
@@ -103,13 +103,12 @@ def scan(config: ScanConfig) -> "ScanReport":
     with open_run("scan", config) as run:
         data = DataConfig(train="", layout=config.layout, skip_bad=config.skip_bad)
         pairs = read_set(config.data, data, output=run, name="pairs", split=config.split)
-        sources = _sources(config, pairs)
-        begin_work()
-        opinions = (
-            word_opinions(pairs) if config.judged is None else _verdicts(config.judged, pairs)
-        )
         if all(one.tie for one in pairs):
             raise DataError(f"{config.data}: all {len(pairs)} rows are ties; no label to look at")
+        sources = _sources(config, pairs)
+        verdicts = None if config.judged is None else _verdicts(config.judged, pairs)
+        begin_work()
+        opinions = word_opinions(pairs) if verdicts is None else verdicts
         labelled = [
             (pair, source, opinion)
             for pair, source, opinion in zip(pairs, sources, opinions, strict=True)
@@ -124,7 +123,9 @@ def scan(config: ScanConfig) -> "ScanReport":
             num_ties=len(pairs) - len(labelled),
             sources=tuple(
                 source_flips(
-                    [source for _, source, _ in labelled], [opinion for *_, opinion in labelled]
+                    [source for _, source, _ in labelled],
+                    [opinion for *_, opinion in labelled],
+                    [pair for pair, *_ in labelled],
                 )
             ),
             responses=trigger_scan(pairs),
@@ -149,13 +150,8 @@ def _sources(config: ScanConfig, pairs: Sequence[Preference]) -> list[str]:
             f"--by {config.by}: expected {', '.join(FIELDS)}, or a file whose column it is; "
             f"{config.data} is none"
         )
-    files = (
-        sorted(one for one in path.iterdir() if one.name.endswith(SUFFIXES))
-        if path.is_dir()
-        else [path]
-    )
     found: dict[str, str] = {}
-    for file in files:
+    for file in data_files(path) if path.is_dir() else [path]:
         for row in file_rows(file):
             columns = row.columns or {}
             meta = columns.get("meta")

@@ -5,11 +5,12 @@ import logging
 import math
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 from jurist.data import parts
+from jurist.digest import UNLESS_DEFAULT
 from jurist.engines import Cached
 from jurist.engines.base import Engine
 from jurist.errors import ConfigError, DataError, TrainingError
@@ -28,6 +29,7 @@ from jurist.rationales import (
     write_rows,
 )
 from jurist.recipes.open_engine import ProcessesConfig, open_engine
+from jurist.recipes.patience_config import PatienceConfig
 from jurist.recipes.run import stopwatch
 from jurist.rehearsal import begin_work
 from jurist.storage import write_json
@@ -53,6 +55,8 @@ class AuthorConfig:
 
     max_concurrency: int = 8
     """Requests to the author's server in flight at once."""
+
+    patience: PatienceConfig = field(default=PatienceConfig(), metadata=UNLESS_DEFAULT)
 
     def __post_init__(self) -> None:
         if self.author_url and not self.author:
@@ -185,7 +189,12 @@ def _served(config: AuthorConfig) -> Generator[Engine]:
     begin_work()
     from jurist.engines.openai import OpenAIEngine
 
-    yield OpenAIEngine(config.author_url, config.author, max_concurrency=config.max_concurrency)
+    yield OpenAIEngine(
+        config.author_url,
+        config.author,
+        max_concurrency=config.max_concurrency,
+        patience=config.patience.patience(),
+    )
 
 
 def sample_round(
