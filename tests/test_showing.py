@@ -3,6 +3,7 @@
 import base64
 import io
 import logging
+import os
 import re
 from urllib.parse import quote
 
@@ -36,6 +37,9 @@ from jurist.showing import (
         ("lone \ud800", r"lone \ud800"),
         ("tag \U000e0041", r"tag \U000e0041"),
         ("line\u2028end", r"line\u2028end"),
+        ("filler \u3164 of Hangul", r"filler \u3164 of Hangul"),
+        ("selected\U000e0131", r"selected\U000e0131"),
+        ("joined\u034f", r"joined\u034f"),
     ],
 )
 def test_what_could_hide_or_act_is_written_out(hidden: str, shown: str):
@@ -75,13 +79,22 @@ def test_a_key_is_taken_out_however_it_is_written(key: str, before: bytes, after
 
 
 def test_keys_are_what_the_environment_holds_under_the_names_of_keys(monkeypatch):
-    for name in ("OPENAI_API_KEY", "HF_TOKEN", "AWS_SECRET_ACCESS_KEY", "DB_PASSWORD", "X_SECRET"):
+    names = ("OPENAI_API_KEY", "HF_TOKEN", "AWS_SECRET_ACCESS_KEY", "DB_PASSWORD", "X_SECRET")
+    others = ("openai_api_key", "AZURE_OPENAI_KEY", "SECRET_KEY", "DB_PASSWD", "APIKEY")
+    for name in names + others:
         monkeypatch.setenv(name, f"canary-of-{name}")
         assert f"canary-of-{name}" in keys_in_environment()
         assert without_secrets(f"no canary-of-{name}!") == "no [key]!"
     for name, value in (("MAX_TOKENS", "canary-123456"), ("SHORT_API_KEY", "7letter")):
         monkeypatch.setenv(name, value)
         assert without_secrets(value) == value
+
+
+def test_a_key_that_is_no_text_is_taken_out_too(monkeypatch):
+    monkeypatch.setitem(os.environb, b"X_TOKEN", b"canary-\xff\xfe-of-bytes")
+    key = os.environ["X_TOKEN"]
+    assert without_secrets(f"a {key} b") == "a [key] b"
+    assert without_secrets("a canary-%FF%FE-of-bytes b") == "a [key] b"
 
 
 def test_a_key_that_holds_another_is_taken_out_whole(monkeypatch):
@@ -115,6 +128,31 @@ def test_what_is_logged_is_fit_to_show(monkeypatch):
     record = logging.LogRecord("x", 20, "f", 1, "%s of %s", ("\x1b[2J", "canary-of-a-token"), None)
     assert FitToShow().filter(record)
     assert record.getMessage() == "\\x1b[2J of [key]" == fit_to_show("\x1b[2J of canary-of-a-token")
+
+
+def logged(level: str, *said: object, **more: object) -> str:
+    out = io.StringIO()
+    handler = logging.StreamHandler(out)
+    handler.addFilter(FitToShow())
+    logger = logging.Logger("x")
+    logger.addHandler(handler)
+    getattr(logger, level)(*said, **more)
+    return out.getvalue()
+
+
+@pytest.mark.fault(26, "secrets")
+def test_a_traceback_that_is_logged_is_fit_to_show(monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "canary-of-a-token")
+    try:
+        raise RuntimeError("canary-of-a-token \x1b[2J")
+    except RuntimeError:
+        said = logged("exception", "it failed:", stack_info=True)
+    assert "Traceback" in said and "Stack" in said
+    assert said.count("canary-of-a-token") == 0 and r"RuntimeError: [key] \x1b[2J" in said
+
+
+def test_who_logs_wrongly_is_not_ended_by_it():
+    assert "'%d of %d' ('one',)" in logged("warning", "%d of %d", "one")
 
 
 @pytest.mark.fault(26, "terminal")

@@ -22,7 +22,9 @@ KEY: Final = "[key]"
 _LEAST_KEY: Final = 8
 """Shorter ones are no keys: to take them out would make holes in plain words."""
 
-_KEY_NAME: Final = re.compile(r"(API_?KEY|ACCESS_KEY|TOKEN|SECRET|PASSWORD)$")
+_KEY_NAME: Final = re.compile(
+    r"(APIKEY|_KEY|TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE)$", re.IGNORECASE
+)
 _LOOKS_LIKE_KEY: Final = re.compile(r"(?<![\w/.-])(sk-|hf_)(?=[\w.-]*[\d*])[\w*.-]{12,}")
 """Long, with a digit or masked, and with nothing before it: not `convert-hf-to-gguf`."""
 
@@ -30,6 +32,12 @@ _BEARER: Final = re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{8,}")
 
 _HIDDEN: Final = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 _JOINERS: Final = {"\u200d", "\ufe0f"}
+_UNSEEN: Final = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u3164\ufe00-\ufe0e\uffa0"
+    "\U000e0100-\U000e01ef]"
+)
+"""Letters and marks that are drawn as nothing: what Unicode calls default ignorable, beyond the
+categories above."""
 
 
 def visible(text: str) -> str:
@@ -43,7 +51,7 @@ def visible(text: str) -> str:
         'a\\x1b[31mb\\u202ec'
     """
     # Hidden characters are among those that cannot be printed, and most texts have none of either.
-    if text.replace("\n", "").replace("\t", "").isprintable():
+    if text.replace("\n", "").replace("\t", "").isprintable() and not _UNSEEN.search(text):
         return text
     return "".join(character if _plain(character) else _escape(character) for character in text)
 
@@ -70,8 +78,10 @@ def without_keys(text: str, keys: Iterable[str]) -> str:
     for key in keys:
         if len(key) < _LEAST_KEY:
             continue
+        # Of a key that is no text, as the environment's may be, the bytes.
+        content = key.encode("utf-8", "surrogateescape")
         # The longer ones first: they may begin with the key itself.
-        for form in (quote(key, safe=""), *_in_base64(key), key):
+        for form in (quote(content, safe=""), *_in_base64(content), key):
             text = text.replace(form, KEY)
     return text
 
@@ -107,22 +117,34 @@ class FitToShow(logging.Filter):
     """Makes what is logged fit to be shown, whoever logs it."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Write the message out, fit to be shown; every record passes."""
-        record.msg, record.args = fit_to_show(record.getMessage()), None
+        """Write the message and the traceback out, fit to be shown; every record passes."""
+        try:
+            said = record.getMessage()
+        except Exception:  # noqa: BLE001 - whatever formatting raises
+            # Who logs wrongly is not to be ended by it: the handler would tell of it and go on.
+            said = f"{record.msg!r} {record.args!r}"
+        record.msg, record.args = fit_to_show(said), None
+        if record.exc_info:
+            record.exc_text = fit_to_show(_FORMATTER.formatException(record.exc_info))
+        if record.stack_info:
+            record.stack_info = fit_to_show(record.stack_info)
         return True
 
 
-def _in_base64(key: str) -> list[str]:
+_FORMATTER: Final = logging.Formatter()
+
+
+def _in_base64(key: bytes) -> list[str]:
     """What every base64 text that holds the key has in it, wherever in its groups the key begins.
 
     The characters at both ends depend on what stands beside the key, and are left out.
     """
     forms: list[str] = []
     for before in range(3):
-        whole = base64.b64encode(b"\0" * before + key.encode())
+        whole = base64.b64encode(b"\0" * before + key)
         # 8 bits of the key fill 6 of a character: from the first that is the key's alone.
         first = -(-8 * before // 6)
-        num = (8 * (before + len(key.encode()))) // 6 - first
+        num = (8 * (before + len(key))) // 6 - first
         form = whole[first : first + num].decode("ascii")
         forms += [form, form.replace("+", "-").replace("/", "_")]
     return forms
@@ -131,7 +153,7 @@ def _in_base64(key: str) -> list[str]:
 def _plain(character: str) -> bool:
     if character in "\n\t" or character in _JOINERS:
         return True
-    return unicodedata.category(character) not in _HIDDEN
+    return unicodedata.category(character) not in _HIDDEN and not _UNSEEN.match(character)
 
 
 def _escape(character: str) -> str:

@@ -57,6 +57,10 @@ class TestTolerance:
         ):
             tolerance.note(4, 4)
 
+    def test_the_error_says_what_share_was_too_much(self):
+        with pytest.raises(EngineError, match="for over 10% of their completions, 1 of 8 in"):
+            Tolerance("jurist", 0.1, 1).note(1, 8)
+
     @pytest.mark.parametrize("settings", [(-0.1, 3), (1.1, 3), (math.nan, 3), (0.5, 0)])
     def test_numbers_without_sense_are_refused(self, settings):
         with pytest.raises(ValueError, match="max_"):

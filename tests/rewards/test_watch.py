@@ -1,11 +1,12 @@
 """Rewards that are watched: what a broken training shows is found, and a healthy one is left."""
 
 import logging
+import math
 import random
 
 import pytest
 
-from jurist.adapters import TRLReward, WatchedReward
+from jurist.adapters import TRLAsyncReward, TRLReward, WatchedReward
 from jurist.errors import ConfigError, TrainingError
 from jurist.rewards import RewardWatch, ScoreReward
 
@@ -53,6 +54,20 @@ def test_calls_without_rewards_are_no_constant_rewards():
         assert seen.reward_std is None
 
 
+def test_a_reward_that_is_no_number_is_none():
+    seen = RewardWatch().look(["p"] * 4, ["a", "b", "c", "d"], [1.0, math.nan, None, 3.0])
+    assert seen.reward_std == 1.0
+
+
+@pytest.mark.parametrize("reward", [math.inf, -math.inf])
+def test_an_infinite_reward_stops_at_once(reward, caplog):
+    with pytest.raises(TrainingError, match="call 1 of the reward: 1 of 3 rewards are infinite"):
+        RewardWatch().look(["p"] * 3, ["a", "b", "c"], [1.0, reward, 3.0])
+    warned = RewardWatch(guard="warn").look(["p"] * 3, ["a", "b", "c"], [1.0, reward, 3.0])
+    assert warned.reward_std == 1.0
+    assert "rewards are infinite" in caplog.text
+
+
 @pytest.mark.fault(17, "collapse")
 def test_responses_that_shrink_to_nothing_are_stopped_while_they_are_rewarded():
     watch = RewardWatch()
@@ -60,6 +75,13 @@ def test_responses_that_shrink_to_nothing_are_stopped_while_they_are_rewarded():
     stopped = steps(watch, 50, length=20)
     # When the short ones are the greater part of the last ten calls.
     assert stopped in (6, 7)
+
+
+def test_what_shrinks_by_and_by_is_held_against_the_start():
+    watch = RewardWatch()
+    assert steps(watch, 10) == 0
+    assert steps(watch, 40, length=150) == 0
+    assert steps(watch, 20, length=60) > 0
 
 
 def test_short_answers_from_the_start_are_nobodys_collapse():
@@ -93,7 +115,8 @@ def test_what_was_seen_is_told():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"num_calls": 1}, {"shorter": 0.0}, {"shorter": 1.0}, {"one_text": 1.5}]
+    "wrong",
+    [{"num_calls": 1}, {"shorter": 0.0}, {"shorter": 1.0}, {"one_text": 1.5}, {"guard": "raise"}],
 )
 def test_limits_that_mean_nothing_are_refused(wrong):
     with pytest.raises(ConfigError):
@@ -122,6 +145,25 @@ def test_in_trls_shape_the_reward_is_what_it_was_and_the_signs_are_logged():
         "jurist/median_characters": 5.0,
         "jurist/one_text_rate": 0.5,
     }
+
+
+def test_a_reward_function_that_takes_no_prompts_is_watched_too():
+    def length(completions, **columns):
+        assert columns["step"] == 3
+        return [float(len(text)) for text in completions]
+
+    watched = WatchedReward(reward=length)
+    assert watched(prompts=["q", "q"], completions=["a", "abc"], step=3) == [1.0, 3.0]
+
+
+def test_an_asynchronous_reward_is_refused_before_it_is_called():
+    async def later(completions, **columns):
+        return [0.0 for _ in completions]
+
+    inner = TRLReward(reward=ScoreReward(scorer=lambda prompts, texts: [0.0 for _ in texts]))
+    for reward in (later, TRLAsyncReward(reward=inner)):
+        with pytest.raises(ConfigError, match="found an asynchronous one"):
+            WatchedReward(reward=reward)
 
 
 @pytest.mark.fault(17, "constant signal")

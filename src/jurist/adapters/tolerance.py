@@ -55,8 +55,8 @@ class Tolerance:
         if self._in_a_row >= self._max_lost_batches:
             raise EngineError(
                 f"{self._name}: {self._in_a_row} batches in a row were left without rewards for "
-                f"most of their completions, {num_without} of {num} in the last one{why}; see to "
-                f"the judge, then train on from the last checkpoint"
+                f"over {self._max_without_reward:.0%} of their completions, {num_without} of {num} "
+                f"in the last one{why}; see to the judge, then train on from the last checkpoint"
             ) from outage
         logger.warning(
             "%s: %d of %d completions have no reward, for %d batches in a row now; training "

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from inspect import iscoroutinefunction
 from typing import Protocol
 
 from jurist.adapters.trl import completion_text
 from jurist.data.turns import prompt_of
+from jurist.errors import ConfigError
 from jurist.rewards import RewardWatch
 
 
@@ -34,12 +36,22 @@ class WatchedReward:
     """A reward function in TRL's shape around another one, which it does not change.
 
     Give each process of a training one of its own.
+
+    Raises:
+        ConfigError: If the reward is asynchronous, as a `TRLAsyncReward` is.
     """
 
     reward: RewardFunction
     """Such as a `TRLCohortReward` or a `TRLReward`."""
 
     watch: RewardWatch = field(default_factory=RewardWatch)
+
+    def __post_init__(self) -> None:
+        if iscoroutinefunction(self.reward) or iscoroutinefunction(self.reward.__call__):
+            raise ConfigError(
+                f"{self.reward.__name__}: expected a reward function that gives its rewards, found "
+                f"an asynchronous one, which cannot be watched; give the reward that is inside it"
+            )
 
     @property
     def __name__(self) -> str:
@@ -65,7 +77,10 @@ class WatchedReward:
         Raises:
             TrainingError: If something is broken; see `RewardWatch`.
         """
-        found = self.reward(prompts, completions, log_metric=log_metric, **columns)
+        # By name, as TRL calls: a reward function need not take prompts, nor in this order.
+        found = self.reward(
+            prompts=prompts, completions=completions, log_metric=log_metric, **columns
+        )
         seen = self.watch.look(
             [prompt_of(prompt) for prompt in prompts],
             [completion_text(completion) for completion in completions],

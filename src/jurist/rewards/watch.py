@@ -7,6 +7,7 @@ does not show it; what is rewarded does.
 """
 
 import logging
+import math
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -77,6 +78,8 @@ class RewardWatch:
                 f"shorter and one_text are shares between 0 and 1, got {self.shorter} and "
                 f"{self.one_text}"
             )
+        if self.guard not in ("stop", "warn"):
+            raise ConfigError(f'guard is "stop" or "warn", got {self.guard!r}')
 
     def look(
         self,
@@ -89,11 +92,12 @@ class RewardWatch:
         Args:
             prompts: Hashable; which responses are of one prompt. Length N.
             responses: Length N, at least 1.
-            rewards: None where there is none. Length N.
+            rewards: None or NaN where there is none. Length N.
 
         Raises:
-            TrainingError: If all rewards of `num_calls` calls in a row were the same within each
-                call; if responses have become short or one text; unless `guard` is "warn".
+            TrainingError: If a reward is infinite; if all rewards of `num_calls` calls in a row
+                were the same within each call; if responses have become short or one text; unless
+                `guard` is "warn".
             ValueError: If the lengths differ or are zero.
         """
         if not len(prompts) == len(responses) == len(rewards) or not responses:
@@ -101,7 +105,7 @@ class RewardWatch:
                 f"got {len(prompts)} prompts, {len(responses)} responses and {len(rewards)} rewards"
             )
         self._calls += 1
-        known = [reward for reward in rewards if reward is not None]
+        known = [reward for reward in rewards if reward is not None and math.isfinite(reward)]
         std = pstdev(known) if len(known) > 1 else None
         # A call without rewards tells nothing, and is not a judge that calls all the same.
         if std is not None:
@@ -114,6 +118,8 @@ class RewardWatch:
         while len(self._lengths) > self.num_calls:
             self._lengths.popleft()
             self._texts.popleft()
+        if num_infinite := sum(reward is not None and math.isinf(reward) for reward in rewards):
+            self._stop("infinite", f"{num_infinite} of {len(rewards)} rewards are infinite")
         counts = Counter(text for call in self._texts for _, text in call)
         found = WatchedBatch(
             reward_std=std,
