@@ -4,8 +4,8 @@
     python -m benchmarks.durability --model models/SmolLM2-135M-Instruct --num-pairs 4
 
 The same comparisons are judged with the store and the readings' file as every run has them, and
-with replies kept in a dictionary and no file at all. The two take turns, so that whatever else the
-machine does meets both. The judge is a model in this process and, far harder, a server on loopback
+with no reply kept and no file at all. The two take turns, so that whatever else the machine does
+meets both. The judge is a model in this process and, far harder, a server on loopback
 that answers at once: what a real one takes is not there, so that the store's share of what is left
 is as large as it can be.
 

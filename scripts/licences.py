@@ -107,6 +107,7 @@ def main() -> int:
 def brought() -> list[Brought]:
     """Everything that is installed with this package and its extras, by name."""
     by: dict[str, set[str]] = {}
+    followed: set[tuple[str, frozenset[str], str]] = set()
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     groups: dict[str, list[str]] = {
         "always": project["dependencies"],
@@ -117,7 +118,7 @@ def brought() -> list[Brought]:
             continue
         for one in map(Requirement, lines):
             if one.marker is None or one.marker.evaluate():
-                _follow(one, extra, by)
+                _follow(one, extra, by, followed)
     locked = _locked()
     return [
         Brought(name, locked.get(name, _version(name)), licence(name), ", ".join(sorted(extras)))
@@ -125,17 +126,24 @@ def brought() -> list[Brought]:
     ]
 
 
-def _follow(asked: Requirement, extra: str, by: dict[str, set[str]]) -> None:
+def _follow(
+    asked: Requirement,
+    extra: str,
+    by: dict[str, set[str]],
+    followed: set[tuple[str, frozenset[str], str]],
+) -> None:
     name = canonicalize_name(asked.name)
-    if extra in by.setdefault(name, set()):
+    by.setdefault(name, set()).add(extra)
+    # Asked for again with extras of its own, it may bring more.
+    if (name, frozenset(asked.extras), extra) in followed:
         return
-    by[name].add(extra)
+    followed.add((name, frozenset(asked.extras), extra))
     for line in metadata.requires(name) or []:
         one = Requirement(line)
         if one.marker is None or any(
             one.marker.evaluate({"extra": chosen}) for chosen in ("", *asked.extras)
         ):
-            _follow(one, extra, by)
+            _follow(one, extra, by, followed)
 
 
 def _locked() -> dict[str, str]:

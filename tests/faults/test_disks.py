@@ -30,7 +30,7 @@ def test_a_full_disk_is_told_at_every_stage_and_with_room_the_run_goes_on(
     work = make_work(disk.folder)
     failures = 0
     kept: dict[str, bytes] = {}
-    steps = size(3, 12)
+    steps = size(3, 8)
     for step in range(steps + 1):
         disk.resize(size="64m" if step == steps else f"{20 + most * step // steps}k")
         done = work.ended(*work.arguments(command))
@@ -96,7 +96,7 @@ def test_without_inodes_it_is_told_at_every_stage_and_with_some_the_run_goes_on(
     work = make_work(disk.folder)
     there = 4  # the root, the pairs
     failures = 0
-    step = size(4, 2)
+    step = size(4, 3)
     while there < 60:
         disk.resize(nr_inodes=there)
         done = work.ended(*work.arguments("label"))
@@ -122,7 +122,7 @@ def test_files_that_may_not_grow_are_told_and_where_they_may_the_run_goes_on(
     work = make_work(f"limited-{command}")
     failures = 0
     most = max(path.stat().st_size for path in whole.rglob("*") if path.is_file()) * 2
-    steps = size(2, 8)
+    steps = size(2, 5)
     for step in range(steps + 1):
         limit = 1 + (2**28 if step == steps else most * step // steps)
         done = work.ended(

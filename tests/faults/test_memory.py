@@ -41,7 +41,7 @@ def test_memory_that_runs_out_is_told_and_with_more_the_run_goes_on(
     arguments += ("--votes", "4", "--max-tokens", "48")
     began = least_mib("import jurist.cli")
     loaded = least_mib("import torch, transformers, jurist.engines.transformers")
-    steps = size(2, 10)
+    steps = size(2, 7)
     told = 0
     for step in range(steps):
         limit = (began + 80 + (loaded + 60 - began) * step // max(steps - 1, 1)) * 2**20

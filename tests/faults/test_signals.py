@@ -95,7 +95,7 @@ def test_a_signal_at_any_moment_leaves_a_run_that_goes_on(
     began = time.monotonic()
     assert work.ended(*work.arguments("judge")).returncode == 0
     seconds = time.monotonic() - began
-    for number in range(size(4, 30)):
+    for number in range(size(4, 18)):
         sent = tuple(CODES)[number % 3]
         output = f"run-{number // 3}"
         process = work.start(
@@ -109,7 +109,7 @@ def test_a_signal_at_any_moment_leaves_a_run_that_goes_on(
         assert_gone(process)
         if (work.folder / output).exists() and process.returncode != -sent:
             assert_whole(work.folder / output)
-    for number in range((size(4, 30) + 2) // 3):
+    for number in range((size(4, 18) + 2) // 3):
         done = work.ended(*work.arguments("judge", f"run-{number}"))
         assert done.returncode == 0, done.stderr
         run = work.folder / f"run-{number}"
@@ -123,7 +123,7 @@ def test_a_second_signal_ends_it_at_once_and_the_run_goes_on(
 ):
     whole = undisturbed("judge")
     work = make_work("twice")
-    for number in range(size(2, 10)):
+    for number in range(size(2, 6)):
         process = work.start(*work.arguments("judge"), start_new_session=True, preexec_fn=restore)
         first, second = ((signal.SIGINT,) * 2, (signal.SIGTERM,) * 2)[number % 2]
 

@@ -1,5 +1,6 @@
 """The bar of faults: what passes, what is lacking, and how its numbers are shown."""
 
+import os
 import runpy
 import subprocess
 import sys
@@ -84,6 +85,39 @@ def test_the_page_holds_the_table_between_its_marks(tmp_path):
     assert "| 3 | x | y | 1 tests: one, two | yes |" in text
     assert "| kills | 20 |" in text
     assert "1 tests in 1.5 minutes.\n\nrows: 1 of 1\n" in text
+    for lacking in ("no marks", faults.MARKS[0], faults.MARKS[1]):
+        page.write_text(lacking, "utf-8")
+        with pytest.raises(SystemExit, match="between which the table goes"):
+            faults.replace(page, "table")
+        assert page.read_text("utf-8") == lacking
+
+
+PYTEST = """
+import json, pathlib, sys, tomllib
+(record,) = (one.partition("=")[2] for one in sys.argv if one.startswith("--record-faults="))
+rows = tomllib.loads(pathlib.Path("docs/faults.toml").read_text("utf-8"))
+alone = "fault and alone and not gpu" in sys.argv
+with open(record, "a") as file:
+    for name, row in rows.items() if alone else ():
+        faults = [[int(name), part] for part in row["parts"]]
+        line = {"test": name, "outcome": "passed", "faults": faults, "figures": []}
+        file.write(json.dumps(line) + "\\n")
+sys.exit(0 if alone else CODE)
+"""
+
+
+@pytest.mark.parametrize(("code", "ended"), [(0, 0), (5, 0), (1, 1), (2, 2)])
+def test_tests_that_could_not_be_run_are_no_success(tmp_path, code, ended):
+    """Though every part has another test that passed. Of a part of the tests, half may be none."""
+    (tmp_path / "pytest.py").write_text(PYTEST.replace("CODE", str(code)))
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "scripts" / "faults.py"), "tests/x.py"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )
+    assert "rows: 26 of 26" in done.stdout, done.stderr
+    assert done.returncode == ended
 
 
 def test_what_tests_of_faults_show_is_recorded_by_every_process(tmp_path):

@@ -125,6 +125,22 @@ def test_a_licence_that_is_not_known_is_a_fault(licence: str, wrong: str):
     assert said == (f"x 1: licence {wrong}" if wrong else "")
 
 
+def test_a_package_that_is_asked_for_again_with_an_extra_is_followed_again(tmp_path, monkeypatch):
+    for name, needs in (("alphax", "Provides-Extra: more\nRequires-Dist: betax; extra == 'more'\n"),
+                        ("betax", "")):  # fmt: skip
+        folder = tmp_path / f"{name}-1.dist-info"
+        folder.mkdir()
+        (folder / "METADATA").write_text(
+            f"Metadata-Version: 2.1\nName: {name}\nVersion: 1\n{needs}"
+        )
+    monkeypatch.syspath_prepend(tmp_path)
+    by: dict[str, set[str]] = {}
+    followed: set[object] = set()
+    for asked in ("alphax", "alphax[more]"):
+        licences._follow(Requirement(asked), "train", by, followed)
+    assert by == {"alphax": {"train"}, "betax": {"train"}}
+
+
 PTH = {
     # Sets an import hook for `distutils`, and nothing if SETUPTOOLS_USE_DISTUTILS says so.
     "distutils-precedence.pth": "setuptools",

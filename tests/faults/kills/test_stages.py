@@ -19,7 +19,7 @@ ROUND = ("--rounds", 1, "--per-prompt", 1)
 def killed(killing, zygote, tmp_path, size, figure) -> Callable[..., None]:
     """Kills a command in each of its phases, and says what became of what it had kept."""
 
-    def check(*arguments: Any, phases: list[tuple[str, ...]], full: int = 20) -> Any:
+    def check(*arguments: Any, phases: list[tuple[str, ...]], full: int = 10) -> Any:
         """Kill it.
 
         Args:
@@ -121,5 +121,5 @@ def test_label_killed_while_a_policy_responds_to_prompts(killed, prompts):
     killed(
         *("label", "--prompts", prompts, *policy, *READ),
         phases=[("sampling", "completions.sqlite.lock", "responses.json")],
-        full=10,
+        full=8,
     )
