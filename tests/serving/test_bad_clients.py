@@ -16,6 +16,7 @@ import pytest
 from jurist.errors import DataError
 from jurist.serving import ConnectionLimits, RequestLimits, Rules, make_server
 from jurist.serving.connections import GARBAGE_THRESHOLD, TURNED_OUT_AT_ONCE
+from jurist.serving.guard import AT_ONCE_BYTES, BYTES_PER_SECOND
 from jurist.serving.wire import MAX_CHARACTERS, MAX_ITEMS, MAX_RESPONSES, MAX_TURNS
 
 ONE = {"comparisons": [{"prompt": "Q", "first": "aa", "second": "b"}]}
@@ -304,6 +305,22 @@ class TestBodies:
                     sent += 2**20
             assert sent < 64 * 2**20
         assert served.send("GET", "/healthz")[0] == 200
+
+    @pytest.mark.fault(23, "long body")
+    def test_long_bodies_share_one_pace(self, served):
+        """However many senders pump, they take no more of the processor between them."""
+        body = BODY + b" " * 3 * 2**20
+
+        def timed(_: object) -> None:
+            with connected(served) as connection:
+                connection.sendall(HEAD + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+                assert one_answer(connection).startswith(b"HTTP/1.1 200")
+
+        started = time.monotonic()
+        with ThreadPoolExecutor(6) as senders:
+            list(senders.map(timed, range(6)))
+        paced = 6 * (len(body) - AT_ONCE_BYTES) / BYTES_PER_SECOND
+        assert time.monotonic() - started > 0.9 * paced
 
     def test_bodies_of_all_requests_together_have_a_bound(self, serve, make_stating):
         limits = RequestLimits(max_held_bytes=1000, body_seconds=5)

@@ -29,7 +29,7 @@ ATTACKS = [
     ("idle", 400, 10_000, {"closed", "reset", "408"}),
     ("slow-head", 100, 400, {"408", "closed", "reset"}),
     ("slow-body", 100, 400, {"408"}),
-    ("long-body", 2, 4, {"413", "reset"}),
+    ("long-body", 2, 16, {"413", "reset"}),
     ("deep-json", 2, 2, {"400"}),
     ("wide-json", 2, 2, {"400"}),
     ("disconnect", 5, 10, {"hung up"}),

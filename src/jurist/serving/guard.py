@@ -20,10 +20,10 @@ OPEN: Final = frozenset({"/healthz"})
 MAX_BODY_BYTES: Final = 4 * 2**20
 """Longest body of a request, unless another bound is given."""
 
-_AT_ONCE_BYTES: Final = 2**18
-_BYTES_PER_SECOND: Final = 32 * 2**20
-"""How fast a body that is longer than `_AT_ONCE_BYTES` is read: a sender that pumps as fast as it
-can would otherwise take the processor from everybody else."""
+AT_ONCE_BYTES: Final = 2**18
+BYTES_PER_SECOND: Final = 32 * 2**20
+"""How fast what is longer than `AT_ONCE_BYTES` is read, of all bodies together: senders that pump
+as fast as they can would otherwise take the processor from everybody else, many of them more."""
 
 _TURN_SECONDS: Final = 0.002
 """Between two bodies that are told to be late."""
@@ -72,6 +72,33 @@ class _Held:
 
 
 @dataclass(slots=True)
+class _Body:
+    """What has come of a body. Joined at the end: to grow one buffer is to copy it again and again."""
+
+    parts: list[bytes] = field(default_factory=list[bytes])
+    num_bytes: int = 0
+
+    def add(self, part: bytes) -> None:
+        """Keep what came next."""
+        self.parts.append(part)
+        self.num_bytes += len(part)
+
+
+@dataclass(slots=True)
+class _Pace:
+    """When who reads more than a little may read on, one after the other."""
+
+    free_at: float = 0.0
+
+    async def wait(self, num_bytes: int) -> None:
+        """Wait until what was read has had its time. Others are served meanwhile, and the sender is
+        told to wait too."""
+        now = asyncio.get_running_loop().time()
+        self.free_at = max(now, self.free_at) + num_bytes / BYTES_PER_SECOND
+        await asyncio.sleep(self.free_at - now)
+
+
+@dataclass(slots=True)
 class _Said:
     """How far an answer has come."""
 
@@ -99,6 +126,7 @@ class Guard:
     """The key that callers show as a bearer token; empty: none is asked for."""
 
     held: _Held = field(default_factory=_Held, init=False)
+    pace: _Pace = field(default_factory=_Pace, init=False)
     turn: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
     """Of those whose body is late. Deadlines of hundreds may end in one moment, and good requests
     are answered between one refusal and the next."""
@@ -126,12 +154,12 @@ class Guard:
             await send(message)
 
         scope.setdefault("state", {})["request_id"] = request_id
-        body = bytearray()
+        body = _Body()
         try:
             async with asyncio.timeout(self.limits.request_seconds):
                 self._admit(path, dict(scope["headers"]))
                 await self._read(receive, into=body)
-                await self._answer(scope, bytes(body), receive, counted)
+                await self._answer(scope, b"".join(body.parts), receive, counted)
         except _Refused as refusal:
             await self._refuse(refusal, receive, counted)
         except TimeoutError:
@@ -142,7 +170,7 @@ class Guard:
         except _Gone:
             pass
         finally:
-            self.held.num_bytes -= len(body)
+            self.held.num_bytes -= body.num_bytes
             self.metrics.request(path, said.status, time.perf_counter() - started)
 
     def _admit(self, path: str, headers: Mapping[bytes, bytes]) -> None:
@@ -155,7 +183,7 @@ class Guard:
         if length.isdigit() and int(length[:20]) > self.limits.max_body_bytes:
             raise self._too_long()
 
-    async def _read(self, receive: Receive, *, into: bytearray) -> None:
+    async def _read(self, receive: Receive, *, into: _Body) -> None:
         """Read the body of a request, as long as it may be, within its time."""
         try:
             async with asyncio.timeout(self.limits.body_seconds):
@@ -165,18 +193,17 @@ class Guard:
                     if message["type"] == "http.disconnect":
                         raise _Gone
                     part: bytes = message.get("body", b"")
-                    into += part
+                    into.add(part)
                     self.held.num_bytes += len(part)
-                    if len(into) > self.limits.max_body_bytes:
+                    if into.num_bytes > self.limits.max_body_bytes:
                         raise self._too_long()
                     if self.held.num_bytes > self.limits.max_held_bytes:
                         raise _Refused(
                             429, "crowded", "other requests take all the room", again=True
                         )
                     more = message.get("more_body", False)
-                    if more and len(into) > _AT_ONCE_BYTES:
-                        # While it waits, others are served, and the sender is told to wait too.
-                        await asyncio.sleep(len(part) / _BYTES_PER_SECOND)
+                    if more and into.num_bytes > AT_ONCE_BYTES:
+                        await self.pace.wait(len(part))
         except TimeoutError:
             async with self.turn:
                 await asyncio.sleep(_TURN_SECONDS)
@@ -233,6 +260,6 @@ class Guard:
                     message = await receive()
                     part = len(message.get("body", b""))
                     read += part
-                    await asyncio.sleep(part / _BYTES_PER_SECOND)
+                    await self.pace.wait(part)
                     if not message.get("more_body", False):
                         return
