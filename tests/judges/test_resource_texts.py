@@ -57,7 +57,7 @@ PARSERS: dict[str, Callable[[Completion], object]] = {
 UNITS = (
     "<think></think>", "</think>", "<", "[[A]]\n", "Scores: 7, ", "a", "[[A]] ", "[[A", "[", "]",
     "\n", " ", "\r", "\u2028", "A", "<think>", "<think></thinking>", "[THINK]", "[THINK][/THINK]",
-    "<think", "7, ",
+    "<think></think>[THINK][/THINK]",    "<think", "7, ",
     "Score: 5\n", "Preference: -", "[RESULT] ", "9^", "(", "\\frac{", "10!", "\U0001f600",
 )  # fmt: skip
 

@@ -73,7 +73,7 @@ class _Held:
 
 @dataclass(slots=True)
 class _Body:
-    """What has come of a body. Joined at the end: to grow one buffer is to copy it again and again."""
+    """What has come of a body, in parts: to grow one buffer would copy it again and again."""
 
     parts: list[bytes] = field(default_factory=list[bytes])
     num_bytes: int = 0
