@@ -3,7 +3,6 @@
 import os
 import shutil
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -46,23 +45,19 @@ DAMAGES: dict[str, Callable[[Path], None]] = {
 @pytest.mark.fault(2, "bit flipped", "truncated", "missing", "empty file", "empty newer folder")
 @pytest.mark.fault(2, "killed between files")
 def test_a_training_goes_on_from_the_newest_whole_checkpoint_or_says_that_there_is_none(
-    make_work, bytes_of, assert_told, size
+    make_work, forked, bytes_of, assert_told, size
 ):
     whole, killed = make_work("whole"), make_work("killed")
     for one in (whole, killed):
         pairs = preferences("in_distribution", "train", num=12, seed=0)
         write_preferences(one.folder / "train.jsonl", pairs)
-    done = whole.ended(*TRAIN)
+    done = forked(whole.folder, *TRAIN)
     assert done.returncode == 0, done.stderr
     wanted = bytes_of(whole.run)
 
-    process = killed.start(*TRAIN)
     steps = killed.run / "checkpoint.training"
-    while not (steps / "step-00000003").exists() and process.poll() is None:
-        time.sleep(0.001)
-    process.kill()
-    process.communicate()
-    assert process.returncode == -9, "it ended before it was killed"
+    ended = forked(killed.folder, *TRAIN, after=steps / "step-00000003", changes=1)
+    assert ended.returncode == -9, "it ended before it was killed"
     left = killed.folder / "left"
     killed.run.rename(left)
 
@@ -72,7 +67,7 @@ def test_a_training_goes_on_from_the_newest_whole_checkpoint_or_says_that_there_
         newest = max(path.name for path in steps.glob("step-*"))
         DAMAGES[name](steps / newest / "weights.safetensors")
         (steps / "step-99999999").mkdir()
-        done = killed.ended(*TRAIN)
+        done = forked(killed.folder, *TRAIN)
         assert done.returncode == 0, done.stderr
         said = " ".join(done.stderr.split())
         assert "skipped checkpoint step-99999999: " in said
@@ -85,12 +80,12 @@ def test_a_training_goes_on_from_the_newest_whole_checkpoint_or_says_that_there_
     for path in steps.glob("step-*/optimizer.safetensors"):
         flip_one_bit(path)
     before = {path: path.read_bytes() for path in steps.rglob("*.safetensors")}
-    done = killed.ended(*TRAIN)
+    done = forked(killed.folder, *TRAIN)
     assert_told(done, 5, "no whole checkpoint to go on from", "Delete this folder to train from")
     assert {path: path.read_bytes() for path in steps.rglob("*.safetensors")} == before
     if size(0, 1):
         shutil.rmtree(steps)
-        done = killed.ended(*TRAIN)
+        done = forked(killed.folder, *TRAIN)
         assert done.returncode == 0, done.stderr
         assert bytes_of(killed.run) == wanted
 
@@ -104,7 +99,7 @@ def test_a_training_goes_on_from_the_newest_whole_checkpoint_or_says_that_there_
         TRAIN,
     )
     for arguments in asked[: size(1, 4)]:
-        done = whole.ended(*arguments)
+        done = forked(whole.folder, *arguments)
         assert_told(done, 5, "model.safetensors: its SHA-256 is not the one in manifest.json")
     looked: subprocess.CompletedProcess[str] = whole.ended("doctor", "run")
     assert looked.returncode == 5

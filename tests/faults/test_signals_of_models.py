@@ -42,44 +42,37 @@ def wait_until(true, process: subprocess.Popen[str]) -> None:
         time.sleep(0.002)
 
 
-def assert_gone(process: subprocess.Popen[str]) -> None:
+def assert_gone(session: int) -> None:
     deadline = time.monotonic() + 200
-    while left := children(process.pid):
+    while left := children(session):
         assert time.monotonic() < deadline, left
         time.sleep(0.05)
 
 
 @pytest.mark.fault(3, "SIGINT", "SIGTERM")
 def test_a_training_that_is_ended_by_a_signal_ends_in_the_same_bytes(
-    make_work, bytes_of, assert_whole, size
+    make_work, forked, bytes_of, assert_whole, size
 ):
     whole, work = make_work("whole"), make_work("ended")
     for one in (whole, work):
         pairs = preferences("in_distribution", "train", num=12, seed=0)
         write_preferences(one.folder / "train.jsonl", pairs)
-    done = whole.ended(*TRAIN)
+    done = forked(whole.folder, *TRAIN)
     assert done.returncode == 0, done.stderr
     draw = random.Random(1)
+    codes: list[int] = []
     for number in range(size(1, 6)):
         sent, code = list(SENT.items())[number % 2]
-        metrics = work.run / "checkpoint.training" / "metrics.jsonl"
-        before = metrics.stat().st_mtime_ns if metrics.exists() else 0
-        process = work.start(*TRAIN, start_new_session=True, preexec_fn=restore)
-        # Once it trains: what comes in the interpreter's own start, Python answers by itself.
-        wait_until(
-            lambda before=before, metrics=metrics: (
-                metrics.exists() and metrics.stat().st_mtime_ns != before
-            ),
-            process,
-        )
-        time.sleep(draw.uniform(0, 0.02))
-        process.send_signal(sent)
-        _, said = process.communicate(timeout=300)
-        assert process.returncode in (0, code), (process.returncode, said)
-        assert "Traceback" not in said, said
+        # From its first files on: what comes in the interpreter's own start, Python answers itself.
+        when = {"changes": 3, "seconds": draw.uniform(0, done.args["seconds"] / 2)}
+        ended = forked(work.folder, *TRAIN, **when, signal=sent)
+        assert ended.returncode in (0, code), (ended.returncode, ended.stderr)
+        assert "Traceback" not in ended.stderr, ended.stderr
         assert_whole(work.run)
-        assert_gone(process)
-    done = work.ended(*TRAIN)
+        assert_gone(ended.args["process"])
+        codes.append(ended.returncode)
+    assert any(codes), "none was ended before it was done"
+    done = forked(work.folder, *TRAIN)
     assert done.returncode == 0, done.stderr
     found, wanted = bytes_of(work.run), bytes_of(whole.run)
     # The manifest holds the digest of nothing that differs; only of its mention of times.
@@ -109,7 +102,7 @@ def test_workers_end_with_the_process_that_started_them(make_work, size):
         _, said = process.communicate(timeout=300)
         assert process.returncode == code, said
         assert "Traceback" not in said, said
-        assert_gone(process)
+        assert_gone(process.pid)
 
 
 @pytest.mark.fault(3, "SIGINT", "SIGTERM", "SIGHUP")
@@ -138,5 +131,5 @@ def test_a_server_ends_and_leaves_nothing(make_work, answering, sent, code):
     _, said = process.communicate(timeout=300)
     assert process.returncode == code, said
     assert "Traceback" not in said, said
-    assert_gone(process)
+    assert_gone(process.pid)
     assert not [*work.folder.glob("*.tmp"), *work.folder.glob("*-wal")]

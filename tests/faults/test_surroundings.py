@@ -81,8 +81,9 @@ def same(make_work, undisturbed, bytes_of, rows_of):
 @pytest.mark.fault(21, "time zone")
 def test_in_any_time_zone(same, size):
     zones = ("Pacific/Apia", "<-1159>11:59", "nowhere", "")
-    for zone in zones[: size(1, 4)]:
-        same(f"zone {zones.index(zone)}", "label", "evaluate", environment={"TZ": zone})
+    for number, zone in enumerate(zones[: size(1, 4)]):
+        commands = ("label", "evaluate") if number == 0 else ("label",)
+        same(f"zone {number}", *commands, environment={"TZ": zone})
     same("no zone", unset=("TZ",))
 
 
@@ -112,7 +113,8 @@ def test_in_any_locale(same, size):
         {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "LC_ALL": "C"},
     )
     for number, environment in enumerate(settings[: size(1, 4)]):
-        same(f"locale {number}", "label", "evaluate", environment=environment)
+        commands = ("label", "evaluate") if number in (0, 2) else ("label",)
+        same(f"locale {number}", *commands, environment=environment)
 
 
 @pytest.mark.fault(21, "umask")

@@ -36,6 +36,6 @@ def test_the_server_does_what_it_says_of_itself(serve, make_stating, tmp_path, s
     (tmp_path / "schemathesis.toml").write_text(SETTINGS, "utf-8")
     command = [program, "run", str(schema), "--url", served.url, "--seed", "1", "--no-color"]
     command += ["--header", f"Authorization: Bearer {key}", "--phases", "coverage,fuzzing"]
-    command += ["--max-examples", str(size(2, 30)), "--request-timeout", "60"]
+    command += ["--max-examples", str(size(2, 20)), "--request-timeout", "60"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]

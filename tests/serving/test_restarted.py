@@ -94,7 +94,7 @@ def test_a_server_killed_under_load_answers_the_same_when_it_is_back(start, size
                     assert not each.done() or each.result()
                 time.sleep(0.01)
 
-        for number in range(1, size(1, 3) + 1):
+        for number in range(1, size(1, 2) + 1):
             wait_for(number * len(COMPARISONS) // 5)
             stop(server, signal.SIGKILL)
             before, killed = len(done), time.monotonic()

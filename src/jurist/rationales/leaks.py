@@ -21,28 +21,31 @@ from jurist.types import Conversation, Preference
 
 _THE_VERDICT = r"(?:verdict|label|judge?ment|answer|ruling|preference|winner|decision)"
 _DISCLOSURES: Final = re.compile(
-    "|".join(
+    # Where no branch can begin, one look says so.
+    r"\b(?=[a-z])(?:"
+    + "|".join(
         (
-            r"\bpeople who compared\b",
-            r"\bknown (?:beforehand|in advance|already)\b",
-            r"\balready (?:known|decided|determined|established|been told)\b",
-            r"\b(?:i|we) (?:was|were|am|are|have been) (?:told|informed|given|instructed)\b",
-            r"\bas (?:i|we) (?:was|were) (?:told|informed|given)\b",
-            r"\byou (?:have )?(?:told|said|stated|informed|asked me to explain)\b",
-            r"\bas (?:you|the (?:task|instructions?|hint)) (?:say|said|state|stated|indicate)",
-            rf"\b(?:given|stated|provided|known|supplied) {_THE_VERDICT}\b",
-            rf"\b{_THE_VERDICT} (?:(?:that )?(?:was|is|were)|has been) (?:given|provided|known)\b",
-            r"\bground[- ]truth\b",
-            r"\bthe hint\b",
-            r"\b(?:according to|based on|per|consistent with|in line with|matching) the "
+            r"people who compared\b",
+            r"known (?:beforehand|in advance|already)\b",
+            r"already (?:known|decided|determined|established|been told)\b",
+            r"(?:i|we) (?:was|were|am|are|have been) (?:told|informed|given|instructed)\b",
+            r"as (?:i|we) (?:was|were) (?:told|informed|given)\b",
+            r"you (?:have )?(?:told|said|stated|informed|asked me to explain)\b",
+            r"as (?:you|the (?:task|instructions?|hint)) (?:say|said|state|stated|indicate)",
+            rf"(?:given|stated|provided|known|supplied) {_THE_VERDICT}\b",
+            rf"{_THE_VERDICT} (?:(?:that )?(?:was|is|were)|has been) (?:given|provided|known)\b",
+            r"ground[- ]truth\b",
+            r"the hint\b",
+            r"(?:according to|based on|per|consistent with|in line with|matching) the "
             rf"(?:hint|label|(?:given|provided|known) {_THE_VERDICT})\b",
-            r"\b(?:task|instructions?) (?:is|was|are|were) to "
+            r"(?:task|instructions?) (?:is|was|are|were) to "
             r"(?:explain|justify|defend|argue) why\b",
-            r"\b(?:expected|reference|gold|true) (?:verdict|label)\b",
-            r"\b(?:people|annotators|labell?ers|humans) (?:have )?(?:found|judged|preferred)\b",
-            r"\bhuman (?:label|annotation|preference|labell?ers|annotators)\b",
+            r"(?:expected|reference|gold|true) (?:verdict|label)\b",
+            r"(?:people|annotators|labell?ers|humans) (?:have )?(?:found|judged|preferred)\b",
+            r"human (?:label|annotation|preference|labell?ers|annotators)\b",
         )
-    ),
+    )
+    + ")",
     re.IGNORECASE,
 )
 

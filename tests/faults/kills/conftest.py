@@ -1,10 +1,9 @@
-"""The process that starts and kills others, one for all tests here, and a little data."""
+"""A little data, and what sees that something is kept of it."""
 
 import importlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
@@ -16,24 +15,9 @@ collect_ignore = ["fighting.py", "killing.py", "zygote.py"]
 
 
 @pytest.fixture(scope="session")
-def killing() -> Iterator[ModuleType]:
-    """The module of runs that are killed."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(Path(__file__).parent)
-        yield importlib.import_module("killing")
-
-
-@pytest.fixture(scope="session")
 def watch(killing) -> Callable[[Path], object]:
     """Sees when something new is kept in a folder."""
     return importlib.import_module("zygote").Watch
-
-
-@pytest.fixture(scope="session")
-def zygote(killing) -> Iterator[object]:
-    zygote = killing.Zygote()
-    yield zygote
-    zygote.close()
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,7 @@ ROUND = ("--rounds", 1, "--per-prompt", 1)
 def killed(killing, zygote, tmp_path, size, figure) -> Callable[..., None]:
     """Kills a command in each of its phases, and says what became of what it had kept."""
 
-    def check(*arguments: Any, phases: list[tuple[str, ...]], full: int = 10) -> Any:
+    def check(*arguments: Any, phases: list[tuple[str, ...]], full: int = 8) -> Any:
         """Kill it.
 
         Args:
@@ -57,6 +57,7 @@ def test_star_dpo_killed_while_it_samples_builds_rows_and_trains(killed, data):
             ("building rows", "round-1/traces.json", "round-1/rows.json"),
             ("DPO", "round-1/rows.json", "timings.json"),
         ],
+        full=6,
     )
 
 
@@ -121,5 +122,4 @@ def test_label_killed_while_a_policy_responds_to_prompts(killed, prompts):
     killed(
         *("label", "--prompts", prompts, *policy, *READ),
         phases=[("sampling", "completions.sqlite.lock", "responses.json")],
-        full=8,
     )

@@ -65,6 +65,9 @@ class Order:
     seconds: float | None = 0.0
     """Time after those, in which it runs on. None: it is not killed."""
 
+    signal: int = signal.SIGKILL
+    """What it is killed with. Any other is sent, and its end waited for."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
@@ -75,6 +78,9 @@ class Answer:
 
     status: int
     """Exit status, -9 if it was killed."""
+
+    process: int
+    """Its number, and that of its session."""
 
     seconds: float
     """From the fork to the end."""
@@ -120,8 +126,10 @@ def obeyed(order: Order) -> Answer:
         while True:
             now = time.monotonic()
             if at is not None and now >= at:
-                os.kill(child, signal.SIGKILL)
-                break
+                os.kill(child, order.signal)
+                if order.signal == signal.SIGKILL:
+                    break
+                at = None
             wait = POLL_SECONDS if at is None else min(POLL_SECONDS, at - now)
             if selector.select(wait):
                 if not (more := os.read(reading, 65536)):
@@ -139,6 +147,7 @@ def obeyed(order: Order) -> Answer:
     return Answer(
         killed=code == -signal.SIGKILL,
         status=code,
+        process=child,
         seconds=time.monotonic() - began,
         working_seconds=None if watch.seen is None else watch.seen - began,
         changes=changes,
@@ -184,7 +193,7 @@ class Watch:
 
 def run(order: Order, telling: int) -> NoReturn:
     """The life of one process."""
-    os.setpgid(0, 0)
+    os.setsid()
     log = os.open(order.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     for descriptor in (1, 2):
         os.dup2(log, descriptor)
