@@ -7,14 +7,15 @@ Checking compares words and not layout, which is the help formatter's to change.
 """
 
 import argparse
+import io
 import os
 import re
-import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import jurist.errors
-from jurist.cli import COMMANDS
+from jurist import cli
 from jurist.errors import JuristError
 
 PAGE = Path(__file__).parent.parent / "docs" / "cli.md"
@@ -47,8 +48,9 @@ def main() -> None:
     """Write the page, or check it."""
     parser = argparse.ArgumentParser(description="Write docs/cli.md from the commands' --help.")
     parser.add_argument("--check", action="store_true", help="compare, write nothing")
+    checking = parser.parse_args().check
     page = written()
-    if not parser.parse_args().check:
+    if not checking:
         PAGE.write_text(page, encoding="utf-8")
         return
     there = words(PAGE.read_text("utf-8")) if PAGE.exists() else []
@@ -65,7 +67,8 @@ def written() -> str:
     """The page, with the help of every command."""
     rows = sorted((*OTHER_CODES, *error_codes()))
     codes = "".join(f"| {code} | {meaning} |\n" for code, meaning in rows)
-    commands = [("jurist", []), *((f"jurist {name}", [name]) for name in COMMANDS)]
+    os.environ |= {"COLUMNS": str(NUM_COLUMNS), "NO_COLOR": "1", "TERM": "dumb"}
+    commands = [("jurist", []), *((f"jurist {name}", [name]) for name in cli.COMMANDS)]
     helps = (
         f"\n## {title}\n\n```text\n{help_of(*arguments)}\n```\n" for title, arguments in commands
     )
@@ -93,28 +96,28 @@ def first_line(error: type[JuristError]) -> str:
 
 
 def help_of(*arguments: str) -> str:
-    """What a command prints with `--help`.
+    """What a command prints with `--help`, on no terminal.
 
     Raises:
         RuntimeError: If it fails.
     """
-    environment = {
-        **os.environ,
-        "COLUMNS": str(NUM_COLUMNS),
-        "NO_COLOR": "1",
-        "TERM": "dumb",
-        "PYTHONIOENCODING": "utf-8",
-    }
-    run = subprocess.run(
-        [sys.executable, "-m", "jurist", *arguments, "--help"],
-        capture_output=True,
-        encoding="utf-8",
-        env=environment,
-        check=False,
-    )
-    if run.returncode:
-        raise RuntimeError(f"jurist {' '.join(arguments)} --help failed:\n{run.stderr}")
-    return "\n".join(line.rstrip() for line in run.stdout.strip().splitlines())
+    # Lines are drawn as what is written to can take them.
+    said, complaint = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
+    with redirect_stdout(said), redirect_stderr(complaint):
+        sys.argv = ["jurist", *arguments, "--help"]
+        try:
+            cli.main()
+        except SystemExit as end:
+            if end.code:
+                told = content(complaint)
+                raise RuntimeError(f"jurist {' '.join(arguments)} --help failed:\n{told}") from None
+    return "\n".join(line.rstrip() for line in content(said).strip().splitlines())
+
+
+def content(written: io.TextIOWrapper) -> str:
+    """What was written."""
+    written.seek(0)
+    return written.read()
 
 
 def words(page: str) -> list[str]:

@@ -1,10 +1,16 @@
 """Tokenizers of three families, small enough to be made in a test, and judges by a table of
-probabilities; settings of all tests, and the record of those that inject a fault."""
+probabilities; commands in processes that are forked; settings of all tests, and the record of
+those that inject a fault."""
 
+import importlib
+import itertools
 import json
-from collections.abc import Callable, Sequence
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -74,6 +80,45 @@ def figure(record_property: Callable[[str, object], None]) -> Callable[[str, flo
 def size(pytestconfig: pytest.Config) -> Callable[[int, int], int]:
     """How often to repeat something: `size(few, many)`, many with `--full` (`make faults`)."""
     return lambda few, many: many if pytestconfig.getoption("--full", False) else few
+
+
+@pytest.fixture(scope="session")
+def killing() -> Iterator[ModuleType]:
+    """The module of runs that are killed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(Path(__file__).parent / "faults" / "kills")
+        yield importlib.import_module("killing")
+
+
+@pytest.fixture(scope="session")
+def zygote(killing) -> Iterator[Any]:
+    """The process that starts and kills others, one for all tests here."""
+    zygote = killing.Zygote()
+    yield zygote
+    zygote.close()
+
+
+@pytest.fixture
+def forked(zygote, tmp_path_factory) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run a command in a folder, in a process that did not have to import what others have.
+
+    What else is given is when to end it (`Order` in `faults/kills/zygote.py`). The `args` of what
+    comes back are the answer to the order.
+    """
+    kept = tmp_path_factory.mktemp("said")
+    numbers = itertools.count()
+
+    def run(folder: Path, *arguments: object, **order: object) -> subprocess.CompletedProcess[str]:
+        number = next(numbers)
+        output, errors = kept / f"{number}.out", kept / f"{number}.err"
+        order = order or {"seconds": None, "changes": 10**9, "watched": False}
+        answer = zygote.obey(
+            arguments=[*map(str, arguments)], folder=folder, log=output, errors=errors, **order
+        )
+        said = [path.read_text("utf-8") for path in (output, errors)]
+        return subprocess.CompletedProcess(answer, answer["status"], *said)
+
+    return run
 
 
 CHATML = (

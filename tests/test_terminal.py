@@ -65,7 +65,7 @@ def through_pipe(arguments: list[str], **wishes: str) -> str:
     return done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("arguments", [HELP, WRONG, DOCTOR], ids=["help", "wrong", "doctor"])
+@pytest.mark.parametrize("arguments", [HELP, WRONG], ids=["help", "wrong"])
 class TestColour:
     def test_is_on_a_terminal(self, arguments):
         assert COLOUR.search(on_terminal(arguments))
@@ -94,7 +94,8 @@ def test_a_bar_moves_on_a_terminal_and_nowhere_else():
         assert "\r" not in said.replace("\r\n", "\n")
 
 
-def test_the_table_of_a_run_is_plain_text_in_a_file():
+def test_a_table_is_plain_text_in_a_file_and_has_colours_on_a_terminal():
     said = through_pipe(DOCTOR)
     assert "extra [train]" in said
     assert "\x1b" not in said
+    assert COLOUR.search(on_terminal(DOCTOR))

@@ -51,6 +51,7 @@ def share_right(policy: str) -> float:
     return right / (2 * len(asked))
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_whoever_follows_the_page_ends_with_a_trained_judge_and_a_better_policy(tmp_path: Path):
     pytest.importorskip("trl")

@@ -2,7 +2,6 @@
 
 import hashlib
 import http.server
-import importlib
 import json
 import os
 import re
@@ -14,8 +13,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 
 import pytest
 
@@ -86,40 +83,6 @@ class Answering(http.server.ThreadingHTTPServer):
 
     def handle_error(self, *_: object) -> None:
         pass  # clients are ended in the middle of a request
-
-
-@pytest.fixture(scope="session")
-def killing() -> Iterator[ModuleType]:
-    """The module of runs that are killed."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(Path(__file__).parent / "kills")
-        yield importlib.import_module("killing")
-
-
-@pytest.fixture(scope="session")
-def zygote(killing) -> Iterator[Any]:
-    """The process that starts and kills others, one for all tests here."""
-    zygote = killing.Zygote()
-    yield zygote
-    zygote.close()
-
-
-@pytest.fixture
-def forked(zygote) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run a command in a folder, in a process that did not have to import what others have.
-
-    What else is given is when to end it (`Order` in `kills/zygote.py`). What it said, and where, is
-    in `stderr`; its `args` are the answer to the order.
-    """
-
-    def run(folder: Path, *arguments: object, **order: object) -> subprocess.CompletedProcess[str]:
-        log = folder / f"{len(list(folder.glob('*.log')))}.log"
-        order = order or {"seconds": None, "changes": 10**9}
-        said = [*map(str, arguments)]
-        answer = zygote.obey(arguments=said, folder=folder, log=log, **order)
-        return subprocess.CompletedProcess(answer, answer["status"], "", log.read_text("utf-8"))
-
-    return run
 
 
 @pytest.fixture(scope="session")

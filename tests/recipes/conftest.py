@@ -11,10 +11,12 @@ from jurist.worlds import BASE, preferences
 
 
 @pytest.fixture
-def jurist():
+def jurist(forked):
     """Run the command line in a process of its own, on one thread."""
 
     def run(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+        if not environment:
+            return forked(Path.cwd(), *arguments)
         return subprocess.run(
             [sys.executable, "-m", "jurist", *map(str, arguments)],
             capture_output=True,

@@ -119,9 +119,10 @@ class TestHeads:
 
     def test_the_deadline_of_a_head_is_not_that_of_the_answer(self, serve, make_stating):
         judge = make_stating(longer)
-        answered = threading.Event()
+        begun, answered = threading.Event(), threading.Event()
 
         def slow(comparisons):
+            begun.set()
             assert answered.wait(20)
             return judge(comparisons)
 
@@ -129,7 +130,7 @@ class TestHeads:
         served = serve(slow, connections=replace(QUICK, idle_seconds=20))
         with connected(served) as connection:
             connection.sendall(WHOLE)
-            time.sleep(0.2)
+            assert begun.wait(20)
             # What may be the beginning of a second request, while the first is being answered.
             connection.sendall(b"\r\n")
             time.sleep(2 * QUICK.head_seconds)

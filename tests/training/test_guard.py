@@ -3,8 +3,6 @@
 import json
 import logging
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -233,15 +231,17 @@ def test_a_training_that_goes_on_knows_what_was_before_it(output):
     [("1", "norm of the trained weights"), ("1e-3", "so nothing is learnt")],
     ids=["spike", "flat"],
 )
-def test_the_command_ends_with_1_and_names_step_signal_limit_and_checkpoint(tmp_path, rate, said):
+def test_the_command_ends_with_1_and_names_step_signal_limit_and_checkpoint(
+    tmp_path, forked, rate, said
+):
     rows = PAIRS[:32] if rate == "1" else contradictory()
     write_preferences(tmp_path / "pairs.jsonl", rows)
     write_preferences(tmp_path / "test.jsonl", PAIRS[40:48])
-    command = [sys.executable, "-m", "jurist", "bradley-terry", "--model", str(BASE)]
+    command = ["bradley-terry", "--model", str(BASE)]
     command += ["--train", "pairs.jsonl", "--test", "test.jsonl", "--output", "run"]
     command += ["--learning-rate", rate, "--batch-size", "16", "--epochs", "20"]
     command += ["--checkpoint-every", "1", "--allow-overlap"]
-    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    ended = forked(tmp_path, *command)
     assert ended.returncode == 1, ended.stderr[-2000:]
     last = ended.stderr.strip().splitlines()[-1]
     assert last.startswith("jurist: step ")
@@ -262,13 +262,15 @@ def test_the_command_ends_with_1_and_names_step_signal_limit_and_checkpoint(tmp_
     ],
     ids=["ties", "cut"],
 )
-def test_rows_that_cannot_be_learnt_end_with_3_before_a_step_is_taken(tmp_path, flags, said):
+def test_rows_that_cannot_be_learnt_end_with_3_before_a_step_is_taken(
+    tmp_path, forked, flags, said
+):
     rows = PAIRS[:16] if flags else [replace(pair, tie=True) for pair in PAIRS[:16]]
     write_preferences(tmp_path / "pairs.jsonl", rows)
     write_preferences(tmp_path / "test.jsonl", PAIRS[40:48])
-    command = [sys.executable, "-m", "jurist", "bradley-terry", "--model", str(BASE)]
+    command = ["bradley-terry", "--model", str(BASE)]
     command += ["--train", "pairs.jsonl", "--test", "test.jsonl", "--output", "run", *flags]
-    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    ended = forked(tmp_path, *command)
     assert ended.returncode == 3, ended.stderr[-2000:]
     assert said in ended.stderr
     assert not (tmp_path / "run" / "checkpoint").exists()

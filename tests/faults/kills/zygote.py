@@ -55,6 +55,9 @@ class Order:
     log: str
     """Gets what it writes."""
 
+    errors: str = ""
+    """Gets what it writes to its standard error, if that is to be kept apart."""
+
     after: str = ""
     """Path in the folder; the kill comes after it has appeared, or soon if it is there already.
     Empty: soon."""
@@ -67,6 +70,9 @@ class Order:
 
     signal: int = signal.SIGKILL
     """What it is killed with. Any other is sent, and its end waited for."""
+
+    watched: bool = True
+    """Whether to look for what is kept in the folder."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +124,7 @@ def obeyed(order: Order) -> Answer:
         os.close(reading)
         run(order, writing)
     os.close(writing)
-    watch = Watch(Path(order.folder))
+    watch = Watch(Path(order.folder)) if order.watched else None
     changes: list[tuple[float, str]] = []
     at, told = None, b""
     with selectors.DefaultSelector() as selector:
@@ -139,17 +145,19 @@ def obeyed(order: Order) -> Answer:
                 changes += [(now - began, line.decode()) for line in lines if line]
                 if b"" in lines and order.seconds is not None:
                     at = now + order.seconds
-            watch.look()
+            if watch is not None:
+                watch.look()
     os.close(reading)
     _, status = os.waitpid(child, 0)
-    watch.look()
+    if watch is not None:
+        watch.look()
     code = os.waitstatus_to_exitcode(status)
     return Answer(
         killed=code == -signal.SIGKILL,
         status=code,
         process=child,
         seconds=time.monotonic() - began,
-        working_seconds=None if watch.seen is None else watch.seen - began,
+        working_seconds=None if watch is None or watch.seen is None else watch.seen - began,
         changes=changes,
     )
 
@@ -194,9 +202,8 @@ class Watch:
 def run(order: Order, telling: int) -> NoReturn:
     """The life of one process."""
     os.setsid()
-    log = os.open(order.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    for descriptor in (1, 2):
-        os.dup2(log, descriptor)
+    for descriptor, path in ((1, order.log), (2, order.errors or order.log)):
+        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644), descriptor)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.chdir(order.folder)
     sys.addaudithook(hook(order, telling))
