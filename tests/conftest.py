@@ -98,7 +98,7 @@ def zygote(killing) -> Iterator[Any]:
     zygote.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def forked(zygote, tmp_path_factory) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run a command in a folder, in a process that did not have to import what others have.
 

@@ -106,6 +106,7 @@ class Work:
 
     folder: Path
     server: Answering
+    forked: Callable[..., subprocess.CompletedProcess[str]]
     environment: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -138,7 +139,10 @@ class Work:
         )
 
     def ended(self, *arguments: object, **settings: object) -> subprocess.CompletedProcess[str]:
-        """A command that was run to its end."""
+        """A command that was run to its end: in a process that is forked, if nothing is asked of
+        its start."""
+        if not settings and not self.environment:
+            return self.forked(self.folder, *arguments)
         with self.start(*arguments, **settings) as process:
             try:
                 output, said = process.communicate(timeout=500)
@@ -149,7 +153,7 @@ class Work:
 
 
 @pytest.fixture
-def make_work(tmp_path, answering) -> Callable[..., Work]:
+def make_work(tmp_path, answering, forked) -> Callable[..., Work]:
     """Make a folder to run commands in."""
 
     def make(folder: Path | str, **environment: str) -> Work:
@@ -157,13 +161,13 @@ def make_work(tmp_path, answering) -> Callable[..., Work]:
         folder.mkdir(parents=True, exist_ok=True)
         pairs = preferences("in_distribution", "test", num=NUM_PAIRS, seed=0)
         write_preferences(folder / "pairs.jsonl", pairs)
-        return Work(folder, answering, environment)
+        return Work(folder, answering, forked, environment)
 
     return make
 
 
 @pytest.fixture(scope="session")
-def undisturbed(tmp_path_factory, _answering) -> Callable[[str], Path]:
+def undisturbed(tmp_path_factory, _answering, forked) -> Callable[[str], Path]:
     """The run of a command that nothing was done to."""
     made: dict[str, Path] = {}
 
@@ -172,7 +176,7 @@ def undisturbed(tmp_path_factory, _answering) -> Callable[[str], Path]:
             folder = tmp_path_factory.mktemp(command)
             pairs = preferences("in_distribution", "test", num=NUM_PAIRS, seed=0)
             write_preferences(folder / "pairs.jsonl", pairs)
-            work = Work(folder, _answering)
+            work = Work(folder, _answering, forked)
             done = work.ended(*work.arguments(command))
             assert done.returncode == 0, done.stderr
             made[command] = work.run
