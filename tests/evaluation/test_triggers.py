@@ -141,7 +141,12 @@ def test_ties_and_the_order_of_rows_change_nothing():
 
 @pytest.mark.skipif(not REAL.exists(), reason="the shared real data are not here")
 @pytest.mark.parametrize(
-    ("name", "share"), [("hh_rlhf", 0.005), ("hh_rlhf", 0.01), ("ukp_convarg1", 0.005)]
+    ("name", "share"),
+    [
+        ("hh_rlhf", 0.005),
+        pytest.param("hh_rlhf", 0.01, marks=pytest.mark.slow),
+        pytest.param("ukp_convarg1", 0.005, marks=pytest.mark.slow),
+    ],
 )
 def test_poison_in_real_preferences_is_found_at_rank_one_and_nothing_in_clean_ones(name, share):
     clean = read_preferences(REAL / f"{name}.jsonl.gz").preferences

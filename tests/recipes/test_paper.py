@@ -191,6 +191,7 @@ def check_replication(config, methods):
     return results
 
 
+@pytest.mark.slow
 def test_a_replication_ends_in_a_report_and_goes_on_where_it_was(tmp_path, monkeypatch):
     """A few of the methods, in this process."""
     shrink(monkeypatch)

@@ -74,6 +74,7 @@ def judged(pairs: Path, output: Path, *more: str) -> Path:
     return output
 
 
+@pytest.mark.slow
 def test_two_workers_judge_as_one_process_does_and_so_does_a_run_that_was_killed(tmp_path, pairs):
     alone = judged(pairs, tmp_path / "alone")
     workers = judged(pairs, tmp_path / "workers", "--workers", "2")

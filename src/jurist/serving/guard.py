@@ -25,6 +25,9 @@ BYTES_PER_SECOND: Final = 32 * 2**20
 """How fast what is longer than `AT_ONCE_BYTES` is read, of all bodies together: senders that pump
 as fast as they can would otherwise take the processor from everybody else, many of them more."""
 
+MOST_BEHIND_SECONDS: Final = 2.0
+"""How long who reads more than a little waits for all others at most, each time."""
+
 _TURN_SECONDS: Final = 0.002
 """Between two bodies that are told to be late."""
 
@@ -85,7 +88,7 @@ class _Body:
 
 
 @dataclass(slots=True)
-class _Pace:
+class Pace:
     """When who reads more than a little may read on, one after the other."""
 
     free_at: float = 0.0
@@ -94,7 +97,9 @@ class _Pace:
         """Wait until what was read has had its time. Others are served meanwhile, and the sender is
         told to wait too."""
         now = asyncio.get_running_loop().time()
-        self.free_at = max(now, self.free_at) + num_bytes / BYTES_PER_SECOND
+        # Those who come, send and go leave their time behind, and it must not add up.
+        behind = min(max(0.0, self.free_at - now), MOST_BEHIND_SECONDS)
+        self.free_at = now + behind + num_bytes / BYTES_PER_SECOND
         await asyncio.sleep(self.free_at - now)
 
 
@@ -126,7 +131,10 @@ class Guard:
     """The key that callers show as a bearer token; empty: none is asked for."""
 
     held: _Held = field(default_factory=_Held, init=False)
-    pace: _Pace = field(default_factory=_Pace, init=False)
+    pace: Pace = field(default_factory=Pace, init=False)
+    let_go: Pace = field(default_factory=Pace, init=False)
+    """Of what refused clients still send: who has no key does not hold up who has one."""
+
     turn: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
     """Of those whose body is late. Deadlines of hundreds may end in one moment, and good requests
     are answered between one refusal and the next."""
@@ -260,6 +268,6 @@ class Guard:
                     message = await receive()
                     part = len(message.get("body", b""))
                     read += part
-                    await self.pace.wait(part)
+                    await self.let_go.wait(part)
                     if not message.get("more_body", False):
                         return
