@@ -8,7 +8,7 @@ import traceback
 from contextlib import suppress
 from importlib import import_module
 from types import FrameType, TracebackType
-from typing import IO, Any, NoReturn
+from typing import IO, Any, Final, NoReturn
 
 import tyro
 from rich.console import Console as RichConsole
@@ -90,6 +90,10 @@ COMMANDS = {
 }
 
 
+RESERVED_BYTES: Final = 2**22
+"""Of address space, not of memory: nothing is written there."""
+
+
 def main() -> None:
     """Run the recipe named on the command line, and exit as `docs/cli.md` says.
 
@@ -97,6 +101,8 @@ def main() -> None:
     unavailable, 5 store or disk, 129, 130 and 143 ended by a signal.
     """
     ended_by = _heed_signals()
+    # Given back before last words are said: where memory ran out, there may be none for them.
+    reserve = bytearray(RESERVED_BYTES)
     RichConsole.on_broken_pipe = _write_nowhere
     sys.excepthook = _show_crash
     console = Console(stderr=True)
@@ -121,6 +127,7 @@ def main() -> None:
         how = _HOW.get(ended_by[-1], "interrupted")
         _end(128 + ended_by[-1], f"{how}; run the same command to go on")
     except Exception as error:
+        del reserve
         told = _told(error)
         if told is None:
             raise

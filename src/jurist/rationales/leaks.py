@@ -22,7 +22,7 @@ from jurist.types import Conversation, Preference
 _THE_VERDICT = r"(?:verdict|label|judge?ment|answer|ruling|preference|winner|decision)"
 _DISCLOSURES: Final = re.compile(
     # Where no branch can begin, one look says so.
-    r"\b(?=[a-z])(?:"
+    r"\b(?=[a-z]{2}|i )(?:"
     + "|".join(
         (
             r"people who compared\b",
