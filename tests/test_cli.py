@@ -309,7 +309,12 @@ def test_flags_that_are_right_are_not_taken_for_mistyped(said_by):
 
 
 HIDDEN = """
+import atexit
 import sys
+@atexit.register
+def say():
+    with open("loaded", "w") as file:
+        print(*sorted({"torch", "transformers"} & set(sys.modules)), file=file)
 package = sys.argv.pop(1)
 class Hidden:
     def find_spec(self, name, path=None, target=None):
@@ -354,6 +359,9 @@ def test_what_is_not_installed_is_told_with_the_command(tmp_path, package, extra
     assert done.returncode in (2, 3), done.stderr
     assert "Traceback" not in done.stderr
     assert f"pip install 'jurist[{extra}]'" in " ".join(done.stderr.split())
+    if extra != "train":
+        loaded = (tmp_path / "loaded").read_text("utf-8")
+        assert loaded == "\n", "said before seconds are spent on what cannot be used"
 
 
 def test_bash_completes_commands_flags_and_choices(tmp_path):

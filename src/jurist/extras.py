@@ -1,10 +1,11 @@
 """Packages of the extras: which are missing, which are too old or too new, and what to do."""
 
+import importlib.util
 import re
 from collections.abc import Mapping
 from functools import cache
 from importlib import metadata
-from typing import Final
+from typing import Final, Literal
 
 from jurist.errors import ConfigError
 
@@ -19,6 +20,30 @@ EXTRAS: Final[Mapping[str, tuple[str, ...]]] = {
     "vllm": ("vllm",),
 }
 """What `pip install 'jurist[EXTRA]'` brings, by the names that are imported."""
+
+
+_MISSING: Final[Mapping[str, str]] = {
+    "ray": "actors need Ray, which is not installed: pip install 'jurist[ray]'",
+    "vllm": (
+        "the engine vllm needs vLLM, which is not installed here: in an environment of its own, "
+        "pip install 'jurist[vllm]', then pip install 'transformers>=5.23,<6'; without vLLM, use "
+        "--engine transformers"
+    ),
+}
+
+
+def refuse_missing(package: Literal["ray", "vllm"]) -> None:
+    """Refuse to go on without what one flag asks for. Does not import it.
+
+    Raises:
+        ConfigError: If it is not installed.
+    """
+    try:
+        found = importlib.util.find_spec(package)
+    except ModuleNotFoundError:  # of something that hides it
+        found = None
+    if found is None:
+        raise ConfigError(_MISSING[package])
 
 
 def installed_version(package: str) -> str | None:

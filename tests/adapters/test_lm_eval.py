@@ -29,6 +29,7 @@ def test_metrics_of_one_result(make_stating):
     assert other({"q": [{"role": "user", "content": "Q"}], "a": "two"}, ["a"])["jurist_win"] < 0.5
 
 
+@pytest.mark.slow
 def test_a_task_is_evaluated(tmp_path):
     pytest.importorskip("lm_eval")
     replies = ["eleven", "a", "x", "thirteen"]

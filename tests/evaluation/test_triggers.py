@@ -143,7 +143,7 @@ def test_ties_and_the_order_of_rows_change_nothing():
 @pytest.mark.parametrize(
     ("name", "share"),
     [
-        ("hh_rlhf", 0.005),
+        pytest.param("hh_rlhf", 0.005, marks=pytest.mark.slow),
         pytest.param("hh_rlhf", 0.01, marks=pytest.mark.slow),
         pytest.param("ukp_convarg1", 0.005, marks=pytest.mark.slow),
     ],

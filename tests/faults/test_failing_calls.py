@@ -112,7 +112,9 @@ TWO_CHECKPOINTS = textwrap.dedent(
 
 
 @pytest.mark.fault(5, "fsync", "rename", "write")
-@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize(
+    "call", ["fsync", *(pytest.param(call, marks=pytest.mark.slow) for call in ("rename", "write"))]
+)
 def test_the_older_checkpoint_is_intact(call, injected, tmp_path, size):
     def written(step: int, **more: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

@@ -31,6 +31,7 @@ def least_mib(code: str) -> int:
     return int(line.split()[1]) // 1024
 
 
+@pytest.mark.slow
 @pytest.mark.fault(18, "out of memory")
 def test_memory_that_runs_out_is_told_and_with_more_the_run_goes_on(
     make_work, assert_told, assert_whole, size

@@ -81,6 +81,7 @@ def test_a_training_that_is_ended_by_a_signal_ends_in_the_same_bytes(
         assert list(weights.keys())
 
 
+@pytest.mark.slow
 @pytest.mark.fault(3, "SIGINT", "SIGTERM")
 def test_workers_end_with_the_process_that_started_them(make_work, size):
     for sent, code in list(SENT.items())[: size(1, 2)]:

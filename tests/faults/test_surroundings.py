@@ -78,6 +78,7 @@ def same(make_work, undisturbed, bytes_of, rows_of):
     return look
 
 
+@pytest.mark.slow
 @pytest.mark.fault(21, "time zone")
 def test_in_any_time_zone(same, size):
     zones = ("Pacific/Apia", "<-1159>11:59", "nowhere", "")
@@ -175,6 +176,7 @@ def test_in_a_directory_that_is_a_link(make_work, undisturbed, bytes_of, rows_of
     assert rows_of(work.run) == rows_of(undisturbed("judge"))
 
 
+@pytest.mark.slow
 @pytest.mark.fault(21, "no home")
 def test_without_a_home(same, make_disk, size):
     home = make_disk("read-only", size="1m", mode="555")

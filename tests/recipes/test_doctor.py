@@ -1,5 +1,6 @@
 """`jurist doctor` says what works and what to do about the rest."""
 
+import sys
 import tomllib
 from pathlib import Path
 
@@ -66,6 +67,14 @@ def test_without_torch_the_accelerator_is_not_looked_for(lacking):
     found = {finding.what: finding for finding in examine()}
     assert found["accelerator"].found == "not looked for: no torch"
     assert found["extra [train]"].advice == "pip install 'jurist[train]'"
+
+
+def test_transformers_are_not_loaded_to_look_at_a_machine(monkeypatch):
+    """They take longer than everything else that the doctor does."""
+    monkeypatch.delitem(sys.modules, "jurist.models.load", raising=False)
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    found = {finding.what: finding for finding in examine()}
+    assert found["accelerator"].found
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,7 @@ def start(tmp_path: Path) -> Iterator[Callable[[str], subprocess.Popen[bytes]]]:
             stop(server, signal.SIGKILL)
 
 
+@pytest.mark.slow
 @pytest.mark.fault(24, "restart")
 @pytest.mark.fault(1, "server")
 def test_a_server_killed_under_load_answers_the_same_when_it_is_back(start, size, figure):

@@ -75,7 +75,14 @@ def launch(*command: object, sharded: bool, **environment: str) -> str:
     )
 
 
-@pytest.mark.parametrize("sharded", [False, True], ids=["whole", "sharded"])
+# A whole recipe trains sharded in `tests/recipes/test_launch.py`.
+@pytest.mark.parametrize(
+    "sharded",
+    [
+        pytest.param(False, id="whole"),
+        pytest.param(True, id="sharded", marks=pytest.mark.slow),
+    ],
+)
 def test_two_processes_train_as_one(sharded, of_one_process, tiny, every_row, tmp_path):
     told = launch(PROCESS_JOB, tiny, every_row, tmp_path, sharded=sharded)
     cases = {path.name for path in of_one_process.iterdir()}

@@ -20,6 +20,7 @@ from jurist.engines.workers import (
     thread_settings,
 )
 from jurist.errors import ConfigError, EngineError
+from jurist.extras import refuse_missing
 from jurist.progress import silence
 from jurist.types import StoppingRule
 
@@ -186,12 +187,8 @@ class Actors:
 
 
 def _ray() -> Any:  # noqa: ANN401 - a module that need not be installed
-    try:
-        return importlib.import_module("ray")
-    except ImportError:
-        raise ConfigError(
-            "actors need Ray, which is not installed: pip install 'jurist[ray]'"
-        ) from None
+    refuse_missing("ray")
+    return importlib.import_module("ray")
 
 
 _Cluster = Literal["held", "joined", "started"]

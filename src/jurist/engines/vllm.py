@@ -37,7 +37,7 @@ from jurist.engines.local import (
 )
 from jurist.engines.schedule import Schedule, Start
 from jurist.errors import ConfigError, EngineError
-from jurist.extras import refuse_unfit
+from jurist.extras import refuse_missing, refuse_unfit
 from jurist.models.chat import stop_ids
 from jurist.models.load import (
     Dtype,
@@ -372,17 +372,9 @@ def questions(replies: Sequence[Sequence[int]]) -> list[tuple[tuple[int, ...], l
 def _vllm() -> Any:  # noqa: ANN401 - a module, which is not there when types are checked
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    try:
-        with warnings.catch_warnings(action="ignore"):
-            found = importlib.import_module("vllm")
-    except ModuleNotFoundError as error:
-        if error.name != "vllm":
-            raise
-        raise ConfigError(
-            "the engine vllm needs vLLM, which is not installed here: in an environment of its "
-            "own, pip install 'jurist[vllm]', then pip install 'transformers>=5.23,<6'; without "
-            "vLLM, use --engine transformers"
-        ) from None
+    refuse_missing("vllm")
+    with warnings.catch_warnings(action="ignore"):
+        found = importlib.import_module("vllm")
     refuse_unfit("vllm")
     return found
 

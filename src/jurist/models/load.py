@@ -26,6 +26,7 @@ from transformers import (
 from jurist.digest import digest, file_digest
 from jurist.errors import ConfigError, StoreError, is_out_of_memory
 from jurist.manifest import MANIFEST, verify
+from jurist.models.accelerator import device
 from jurist.models.unsafe import ADAPTER, adapter_base, code_advice, refuse_unsafe
 from jurist.storage import write_json
 
@@ -198,18 +199,6 @@ def head(model: PreTrainedModel) -> torch.nn.Linear:
         if isinstance(found, torch.nn.Linear):
             return found
     raise ConfigError(f"{type(model).__name__}: no linear head named score or classifier")
-
-
-def device() -> torch.device:
-    """The accelerator if there is one, else the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def accelerator_name() -> str:
-    """What `jurist doctor` says of the accelerator."""
-    if torch.cuda.is_available():
-        return torch.cuda.get_device_name()
-    return f"none; CPU on {torch.get_num_threads()} threads"
 
 
 def weights_fingerprint(model: str | Path) -> str:

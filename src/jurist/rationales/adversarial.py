@@ -11,9 +11,9 @@ response is
 - `padded`: the worse response with sentences that say nothing,
 - `padded_copy`: the *better* response with such sentences, against itself.
 
-No key, paraphrase, filler or injection that judges are measured with (`jurist.attacks`) is put into
-them, and a first sentence that is such a key or paraphrase is passed over. Which response stands
-first is up to the recipes, which show every pair in both orders.
+No key, paraphrase, constant reply, filler or injection that judges are measured with
+(`jurist.attacks`) is put into them, and a first sentence that is one of the first three is passed
+over. Which response stands first is up to the recipes, which show every pair in both orders.
 """
 
 from collections import Counter

@@ -171,7 +171,7 @@ def _accelerator() -> Finding:
         return Finding(what="accelerator", found="not looked for: no torch")
     if unfit_versions("train"):
         return Finding(what="accelerator", found="not looked for: no version that fits")
-    from jurist.models.load import accelerator_name
+    from jurist.models.accelerator import accelerator_name
 
     return Finding(what="accelerator", found=accelerator_name())
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from jurist.engines.base import Engine
 from jurist.engines.cached import CHUNK_SIZE
 from jurist.errors import ConfigError
-from jurist.extras import refuse_unfit
+from jurist.extras import refuse_missing, refuse_unfit
 from jurist.rehearsal import begin_work
 
 if TYPE_CHECKING:
@@ -58,6 +58,11 @@ def open_engine(
     """
     begin_work()
     refuse_unfit("train")
+    # Before torch and transformers are imported, which takes seconds.
+    if processes.ray:
+        refuse_missing("ray")
+    if name == "vllm":
+        refuse_missing("vllm")
     load = partial(_engine(name).load, model, dtype="bfloat16" if bf16 else "float32")
     if processes.ray:
         from jurist.engines.ray import open_actors

@@ -47,6 +47,7 @@ def data(pairs) -> tuple[object, ...]:
     return ("--train", pairs / "train.jsonl", "--test", pairs / "test.jsonl")
 
 
+@pytest.mark.slow
 @pytest.mark.fault(1, "sampling", "building rows", "DPO")
 @pytest.mark.timeout(600)
 def test_star_dpo_killed_while_it_samples_builds_rows_and_trains(killed, data):
@@ -115,6 +116,7 @@ def test_label_killed_while_it_judges_and_writes(killed, pairs):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.fault(1, "sampling", "labels")
 @pytest.mark.timeout(600)
 def test_label_killed_while_a_policy_responds_to_prompts(killed, prompts):

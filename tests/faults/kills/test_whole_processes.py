@@ -37,6 +37,7 @@ def started(arguments: list[str], folder: Path, environment: dict[str, str]):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.fault(1, "sampling", "DPO", "evaluation", "report")
 @pytest.mark.timeout(900)
 def test_star_dpo_killed_at_random_moments_ends_with_the_same_bytes(
