@@ -82,18 +82,21 @@ def size(pytestconfig: pytest.Config) -> Callable[[int, int], int]:
     return lambda few, many: many if pytestconfig.getoption("--full", False) else few
 
 
+collect_ignore = ["forking.py", "zygote.py"]
+
+
 @pytest.fixture(scope="session")
-def killing() -> Iterator[ModuleType]:
-    """The module of runs that are killed."""
+def forking() -> Iterator[ModuleType]:
+    """The module of processes that are forked."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(Path(__file__).parent / "faults" / "kills")
-        yield importlib.import_module("killing")
+        patch.syspath_prepend(Path(__file__).parent)
+        yield importlib.import_module("forking")
 
 
 @pytest.fixture(scope="session")
-def zygote(killing) -> Iterator[Any]:
+def zygote(forking) -> Iterator[Any]:
     """The process that starts and kills others, one for all tests here."""
-    zygote = killing.Zygote()
+    zygote = forking.Zygote()
     yield zygote
     zygote.close()
 
@@ -102,7 +105,7 @@ def zygote(killing) -> Iterator[Any]:
 def forked(zygote, tmp_path_factory) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run a command in a folder, in a process that did not have to import what others have.
 
-    What else is given is when to end it (`Order` in `faults/kills/zygote.py`). The `args` of what
+    What else is given is when to end it (`Order` in `zygote.py`). The `args` of what
     comes back are the answer to the order.
     """
     kept = tmp_path_factory.mktemp("said")

@@ -15,7 +15,7 @@ import pytest
 
 from jurist.errors import DataError
 from jurist.serving import ConnectionLimits, RequestLimits, Rules, make_server
-from jurist.serving.connections import GARBAGE_THRESHOLD, TURNED_OUT_AT_ONCE
+from jurist.serving.connections import GARBAGE_THRESHOLD, TURNED_OUT_AT_ONCE, Door
 from jurist.serving.guard import AT_ONCE_BYTES, BYTES_PER_SECOND
 from jurist.serving.wire import MAX_CHARACTERS, MAX_ITEMS, MAX_RESPONSES, MAX_TURNS
 
@@ -101,6 +101,25 @@ class TestHeads:
         with ExitStack() as stack:
             many = [stack.enter_context(connected(hasty)) for _ in range(3 * TURNED_OUT_AT_ONCE)]
             assert [said(rest(one))[0] for one in many] == [408] * len(many)
+
+    def test_who_asks_between_being_late_and_being_told_is_answered(
+        self, serve, make_stating, monkeypatch
+    ):
+        """Among thousands that are late, one may be told a while after its deadline."""
+        turn_out = Door.turn_out
+        monkeypatch.setattr(
+            Door,
+            "turn_out",
+            lambda door, caller: caller.loop.call_later(0.6, turn_out, door, caller),
+        )
+        served = serve(make_stating(longer), connections=replace(QUICK, idle_seconds=20))
+        with connected(served) as connection:
+            time.sleep(QUICK.head_seconds + 0.2)
+            connection.sendall(WHOLE)
+            assert one_answer(connection).startswith(b"HTTP/1.1 200")
+            time.sleep(0.8)
+            connection.sendall(WHOLE)
+            assert one_answer(connection).startswith(b"HTTP/1.1 200")
 
     @pytest.mark.fault(23, "slow head")
     def test_a_byte_now_and_then_buys_no_time(self, hasty):

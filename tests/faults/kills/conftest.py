@@ -2,8 +2,9 @@
 
 import importlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -11,11 +12,19 @@ from jurist.data import Candidate, Pool, write_preferences
 from jurist.data.pools import pool_row
 from jurist.worlds import preferences
 
-collect_ignore = ["fighting.py", "killing.py", "zygote.py"]
+collect_ignore = ["fighting.py", "killing.py"]
 
 
 @pytest.fixture(scope="session")
-def watch(killing) -> Callable[[Path], object]:
+def killing(forking) -> Iterator[ModuleType]:
+    """The module of runs that are killed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(Path(__file__).parent)
+        yield importlib.import_module("killing")
+
+
+@pytest.fixture(scope="session")
+def watch(forking) -> Callable[[Path], object]:
     """Sees when something new is kept in a folder."""
     return importlib.import_module("zygote").Watch
 

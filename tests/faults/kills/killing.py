@@ -1,12 +1,9 @@
 """Runs that are killed again and again, and what is left of them in the end."""
 
 import json
-import os
 import random
 import shutil
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass
@@ -14,51 +11,13 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-ENVIRONMENT = {
-    **os.environ,
-    "OMP_NUM_THREADS": "1",
-    "OMP_WAIT_POLICY": "PASSIVE",
-    "HF_HUB_OFFLINE": "1",
-    "COLUMNS": "200",
-}
+from forking import Zygote
+
 UNLIKE = ("timings.json", "timings.jsonl", "environment.json", "run.lock")
 """Clocks, machines and processes."""
 
 SHOW_TIMES = ("results.json", "report.html", "report.md")
 """What shows the times of the run's stages: the same bytes only where those are the same."""
-
-
-class Zygote:
-    """The process that starts and kills the others; see `zygote.py`."""
-
-    def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("zygote.py"))],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env=ENVIRONMENT,
-        )
-        self._read()
-
-    def obey(self, **order: object) -> dict[str, Any]:
-        """Have one order obeyed."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(order, default=str) + "\n")
-        self._process.stdin.flush()
-        return self._read()
-
-    def close(self) -> None:
-        assert self._process.stdin is not None and self._process.stdout is not None
-        self._process.stdin.close()
-        self._process.wait()
-        self._process.stdout.close()
-
-    def _read(self) -> dict[str, Any]:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        assert line, "the process that starts the others has died"
-        return json.loads(line)
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,7 @@ def silent() -> Iterator[Silent]:
 
 
 @pytest.fixture
-def judging(silent, pairs, tmp_path, killing):
+def judging(silent, pairs, tmp_path, forking):
     """Starts `jurist judge` before the silent server, all in one directory."""
     command = [sys.executable, "-m", "jurist", "judge", "--pairs", str(pairs / "test.jsonl")]
     command += ["--base-url", silent.url, "--model", "m"]
@@ -67,7 +67,7 @@ def judging(silent, pairs, tmp_path, killing):
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 text=True,
-                env=killing.ENVIRONMENT,
+                env=forking.ENVIRONMENT,
             )
             started.callback(process.communicate)
             started.callback(process.kill)
@@ -109,7 +109,7 @@ def test_the_second_is_refused_by_name_and_the_lock_goes_with_a_killed_holder(
 
 
 @pytest.mark.fault(6, "second process")
-def test_whoever_comes_second_at_whatever_instant_is_told_a_name(tmp_path, killing, size):
+def test_whoever_comes_second_at_whatever_instant_is_told_a_name(tmp_path, forking, size):
     seconds = size(1, 5)
     program = Path(__file__).with_name("fighting.py")
     fighters = [
@@ -117,7 +117,7 @@ def test_whoever_comes_second_at_whatever_instant_is_told_a_name(tmp_path, killi
             [sys.executable, str(program), str(tmp_path / "run.lock"), str(seconds)],
             stdout=subprocess.PIPE,
             text=True,
-            env=killing.ENVIRONMENT,
+            env=forking.ENVIRONMENT,
         )
         for _ in range(3)
     ]

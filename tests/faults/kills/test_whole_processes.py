@@ -41,7 +41,7 @@ def started(arguments: list[str], folder: Path, environment: dict[str, str]):
 @pytest.mark.fault(1, "sampling", "DPO", "evaluation", "report")
 @pytest.mark.timeout(900)
 def test_star_dpo_killed_at_random_moments_ends_with_the_same_bytes(
-    uninterrupted, killing, watch, tmp_path, size, figure
+    uninterrupted, killing, forking, watch, tmp_path, size, figure
 ):
     folder = tmp_path / "killed" / "whole"
     folder.mkdir(parents=True)
@@ -53,7 +53,7 @@ def test_star_dpo_killed_at_random_moments_ends_with_the_same_bytes(
     for number, place in enumerate(reached, 1):
         new = watch(folder)
         began = time.monotonic()
-        with started(uninterrupted.arguments, folder, killing.ENVIRONMENT) as process:
+        with started(uninterrupted.arguments, folder, forking.ENVIRONMENT) as process:
             while place and process.poll() is None and not (folder / made[place]).exists():
                 new.look()
                 time.sleep(0.005)
@@ -65,7 +65,7 @@ def test_star_dpo_killed_at_random_moments_ends_with_the_same_bytes(
         kills += process.returncode == -signal.SIGKILL
         if number > 1 and new.seen is not None:
             figure("recovery_seconds", new.seen - began)
-    with started(uninterrupted.arguments, folder, killing.ENVIRONMENT) as process:
+    with started(uninterrupted.arguments, folder, forking.ENVIRONMENT) as process:
         _, said = process.communicate()
     assert process.returncode == 0, said
     found = killing.differences(uninterrupted.whole / "run", folder / "run")

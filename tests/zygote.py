@@ -47,7 +47,7 @@ class Order:
     """What to run, and when to kill it."""
 
     arguments: list[str]
-    """Of `jurist`; or, first, a program in this folder, and its own."""
+    """Of `jurist`."""
 
     folder: str
     """Where it runs. Its run's directory is `run` in there, or all of it."""
@@ -209,16 +209,10 @@ def run(order: Order, telling: int) -> NoReturn:
     sys.addaudithook(hook(order, telling))
     status = 1
     try:
-        name, *arguments = order.arguments
-        if name.endswith(".py"):
-            sys.path.insert(0, str(Path(__file__).parent))
-            import_module(name.removesuffix(".py")).main(*arguments)
-            status = 0
-        else:
-            from jurist.cli import main
+        from jurist.cli import main
 
-            sys.argv = ["jurist", *order.arguments]
-            main()
+        sys.argv = ["jurist", *order.arguments]
+        main()
     except SystemExit as error:
         status = error.code if isinstance(error.code, int) else int(error.code is not None)
     except Exception:  # noqa: BLE001 - as the interpreter does
