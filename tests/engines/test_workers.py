@@ -46,6 +46,7 @@ def test_neither_their_number_nor_the_cut_changes_an_answer(engines, num, job_si
         assert workers.fingerprint == alone.fingerprint
 
 
+@pytest.mark.slow
 def test_a_model_says_the_same_to_the_bit_with_one_worker_and_with_two():
     from jurist.engines.transformers import TransformersEngine
 

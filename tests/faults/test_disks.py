@@ -20,7 +20,9 @@ def num_kib(run: Path) -> int:
 
 
 @pytest.mark.fault(4, "full disk")
-@pytest.mark.parametrize("command", NAMES)
+@pytest.mark.parametrize(
+    "command", ["judge", "label", pytest.param("evaluate", marks=pytest.mark.slow)]
+)
 def test_a_full_disk_is_told_at_every_stage_and_with_room_the_run_goes_on(
     command, make_work, make_disk, undisturbed, bytes_of, rows_of, assert_told, assert_whole, size
 ):
@@ -113,7 +115,7 @@ def test_without_inodes_it_is_told_at_every_stage_and_with_some_the_run_goes_on(
 
 
 @pytest.mark.fault(4, "file size limit")
-@pytest.mark.parametrize("command", ["judge", "evaluate"])
+@pytest.mark.parametrize("command", ["judge", pytest.param("evaluate", marks=pytest.mark.slow)])
 def test_files_that_may_not_grow_are_told_and_where_they_may_the_run_goes_on(
     command, make_work, undisturbed, bytes_of, rows_of, assert_told, assert_whole, size
 ):

@@ -54,7 +54,9 @@ def assert_ended(process: subprocess.Popen[str], sent: signal.Signals) -> str:
 
 @pytest.mark.fault(3, "SIGINT", "SIGTERM", "SIGHUP")
 @pytest.mark.parametrize("sent", CODES, ids=lambda sent: sent.name)
-@pytest.mark.parametrize("command", ["judge", "label", "evaluate"])
+@pytest.mark.parametrize(
+    "command", ["judge", "label", pytest.param("evaluate", marks=pytest.mark.slow)]
+)
 def test_a_signal_keeps_what_was_answered_and_the_run_goes_on(
     command, sent, make_work, undisturbed, bytes_of, rows_of, assert_whole, answering, size
 ):

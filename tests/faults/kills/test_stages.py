@@ -89,6 +89,7 @@ def test_judge_killed_while_it_judges(killed, pairs):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.fault(1, "evaluation", "report")
 @pytest.mark.timeout(600)
 def test_evaluate_killed_while_it_judges_and_reports(killed, pairs):
@@ -103,6 +104,7 @@ def test_evaluate_killed_while_it_judges_and_reports(killed, pairs):
     assert kills.num_same_times, "reports were compared"
 
 
+@pytest.mark.slow
 @pytest.mark.fault(1, "labels")
 @pytest.mark.timeout(600)
 def test_label_killed_while_it_judges_and_writes(killed, pairs):
