@@ -7,6 +7,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 # Two processes that both spin-wait on the same cores slow each other down forty times.
 export OMP_WAIT_POLICY ?= PASSIVE
+# What is imported is compiled once, and not again by each of the many processes of tests.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 

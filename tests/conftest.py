@@ -124,6 +124,22 @@ def forked(zygote, tmp_path_factory) -> Callable[..., subprocess.CompletedProces
     return run
 
 
+@pytest.fixture
+def drawn():
+    """Of a test in a folder whose reports are without figures: in this one they are drawn."""
+
+
+@pytest.fixture
+def undrawn(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch):
+    """Reports without figures, as where Matplotlib is not installed: drawing them takes longer than
+    most of what ends in a report here."""
+    if "drawn" not in request.fixturenames:
+        for module in ("html", "paper_pages"):
+            # By the module's name: the package has functions of the same names.
+            there = importlib.import_module(f"jurist.reports.{module}")
+            monkeypatch.setattr(there, "can_draw", lambda: False)
+
+
 CHATML = (
     "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\n' + m['content'] + '<|im_end|>\n' }}"
     "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"

@@ -289,6 +289,7 @@ def test_an_old_version_that_lacks_what_is_imported_is_said(training: Environmen
         training.declare("safetensors", metadata.version("safetensors"))
 
 
+@pytest.mark.slow
 @pytest.mark.fault(22, "no accelerator")
 @pytest.mark.skipif(
     any(Path("/dev").glob("nvidia[0-9]*")), reason="needs a machine without an accelerator"

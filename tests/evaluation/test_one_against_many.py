@@ -4,6 +4,7 @@ import random
 from collections.abc import Callable
 from statistics import fmean
 
+import pytest
 from scipy import stats
 
 from jurist.evaluation.candidates import beats_all, reciprocal_rank
@@ -65,6 +66,7 @@ def measured(model: Scored, seed: int) -> tuple[float, float, float, float]:
     return right_pairs / n, beaten / n, ranks / n, best / n
 
 
+@pytest.mark.slow
 def test_one_against_nine_tracks_best_of_n_better_than_pairs_of_unlike_style():
     """Rank correlation over eight reward models whose faults are drawn, in five draws.
 

@@ -108,6 +108,7 @@ def test_a_judge_that_is_open_can_be_forked(answering, tmp_path, kept):
         assert answering.num_asked == asked
 
 
+@pytest.mark.slow
 @pytest.mark.fault(18, "fork")
 def test_a_model_that_is_open_can_be_forked():
     """As a loader of data forks: the tokenizer's threads and the model's are not in the child."""

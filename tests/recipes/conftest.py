@@ -10,6 +10,11 @@ from jurist.data import write_preferences
 from jurist.worlds import BASE, preferences
 
 
+@pytest.fixture(autouse=True)
+def _undrawn(undrawn):
+    """Figures have tests of their own."""
+
+
 @pytest.fixture
 def jurist(forked):
     """Run the command line in a process of its own, on one thread."""

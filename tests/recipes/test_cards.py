@@ -11,6 +11,7 @@ from jurist.reports import load_results
 from jurist.training.card import MARK, front_matter, is_hub_id
 
 
+@pytest.mark.slow
 def test_the_hub_reads_the_evaluation_off_the_card(trained):
     card = ModelCard.load(trained / "checkpoint" / "README.md").data
     assert card.to_dict()["library_name"] == "transformers"

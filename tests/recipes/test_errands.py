@@ -31,6 +31,7 @@ def errand(world, output, *, seed=0, test="test.jsonl", model=str(BASE)):
     )
 
 
+@pytest.mark.slow
 def test_runs_end_in_results_of_their_own_and_are_not_run_again(world, tmp_path):
     training = PairRMConfig(
         model=str(BASE),

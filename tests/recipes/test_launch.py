@@ -145,6 +145,7 @@ def run_alone(world: Path, run: Path, epochs: int) -> None:
     )
 
 
+@pytest.mark.slow
 def test_star_dpo_in_two_processes_samples_once_and_trains_as_in_one(start, world, tmp_path):
     run_alone(world, tmp_path / "one", epochs=2)
     said = end(start(launched(*arguments(world, epochs=2), sharded=True), tmp_path))

@@ -97,6 +97,7 @@ def test_a_judge_of_single_responses_has_a_scorer_and_its_rewards_are_its_scores
         assert judge.scorer is None
 
 
+@pytest.mark.slow
 def test_a_process_that_forgets_to_close_it_ends():
     code = (
         "import jurist; from jurist.worlds import BASE\n"

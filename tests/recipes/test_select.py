@@ -70,7 +70,9 @@ def rows(results):
     return {(row.method, row.rule): row for row in results.selection}
 
 
-def test_the_dearest_of_each_pool_is_chosen_and_measured(tmp_path, write_rows, asked, capsys):
+def test_the_dearest_of_each_pool_is_chosen_and_measured(
+    tmp_path, write_rows, asked, capsys, drawn
+):
     output = tmp_path / "run"
     assert run_select(config(write_rows(*POOLS), output)) == 0
     assert [(line["id"], line["text"]) for line in lines(output)] == [

@@ -215,6 +215,7 @@ def test_settings_that_cannot_be_run_are_refused(changes, reason, tmp_path):
         SuitesConfig(**(settings | changes))
 
 
+@pytest.mark.slow
 def test_the_command_line_finds_the_cache_of_the_hub_and_needs_no_network(tmp_path, jurist):
     snapshot = tmp_path / "cache" / "datasets--allenai--reward-bench" / "snapshots" / "abc"
     snapshot.mkdir(parents=True)

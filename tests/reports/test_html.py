@@ -148,6 +148,7 @@ def test_no_page_styles_by_attribute_which_its_policy_would_forbid(name: str):
     assert not re.search(r"""\bstyle\s*=|\bon\w+\s*=""", text)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_pairs_that_found_no_room_are_counted_on_the_page(demo: Results, packed: Explored, judges):
     bounded = explored(judges, megabytes=0.03)
     assert 0 < bounded.num_pairs < bounded.num_judged == 40

@@ -120,6 +120,7 @@ def test_tests_that_could_not_be_run_are_no_success(tmp_path, code, ended):
     assert done.returncode == ended
 
 
+@pytest.mark.slow
 def test_what_tests_of_faults_show_is_recorded_by_every_process(tmp_path):
     """Of two processes, as `make faults` has them."""
     (tmp_path / "conftest.py").write_text((ROOT / "tests" / "conftest.py").read_text("utf-8"))

@@ -75,7 +75,7 @@ def launch(*command: object, sharded: bool, **environment: str) -> str:
     )
 
 
-# A whole recipe trains sharded in `tests/recipes/test_launch.py`.
+# A whole recipe trains sharded in `tests/recipes/test_launch.py`, slow as well.
 @pytest.mark.parametrize(
     "sharded",
     [

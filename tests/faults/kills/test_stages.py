@@ -62,6 +62,7 @@ def test_star_dpo_killed_while_it_samples_builds_rows_and_trains(killed, data):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.fault(1, "SFT")
 @pytest.mark.timeout(600)
 def test_star_sft_killed_while_it_trains_the_second_round(killed, data):
