@@ -364,6 +364,53 @@ def test_what_is_not_installed_is_told_with_the_command(tmp_path, package, extra
         assert loaded == "\n", "said before seconds are spent on what cannot be used"
 
 
+UNRAISABLE = """
+import os, signal, sys, time, weakref
+from jurist import cli
+if sys.argv[2] == "ignored":
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+class Held:
+    pass
+def work(_):
+    def gone(_):
+        os.kill(os.getpid(), int(sys.argv[1]))
+        for _ in range(1000):
+            pass
+    held = Held()
+    reference = weakref.ref(held, gone)
+    del held
+    for _ in range(600):
+        time.sleep(0.05)
+    print("went on")
+cli._run = work
+cli.main()
+"""
+
+
+@pytest.mark.fault(3, "SIGINT", "SIGTERM", "SIGHUP")
+@pytest.mark.parametrize(
+    ("sent", "code", "how"),
+    [
+        (signal.SIGINT, 130, "heeded"),
+        (signal.SIGTERM, 143, "heeded"),
+        (signal.SIGTERM, 143, "ignored"),
+        (signal.SIGHUP, 129, "heeded"),
+    ],
+)
+def test_a_signal_in_the_callback_of_a_weak_reference_is_not_lost(sent, code, how):
+    """Python writes what is raised there, and goes on."""
+    done = subprocess.run(
+        [sys.executable, "-c", UNRAISABLE, str(int(sent)), how],
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert done.returncode == code, done.stderr
+    assert "went on" not in done.stdout
+    assert done.stderr.splitlines()[-1].endswith("run the same command to go on")
+    assert "Traceback" not in done.stderr and "Exception ignored" not in done.stderr
+
+
 def test_bash_completes_commands_flags_and_choices(tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "jurist", "completion", "bash"], capture_output=True, text=True

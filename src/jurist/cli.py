@@ -1,14 +1,18 @@
 """Command line: one subcommand per recipe, its flags read off its config. No logic here."""
 
+import _thread
 import logging
 import os
 import signal
 import sys
+import threading
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from importlib import import_module
 from types import FrameType, TracebackType
-from typing import IO, Any, Final, NoReturn
+from typing import IO, TYPE_CHECKING, Any, Final, NoReturn
 
 import tyro
 from rich.console import Console as RichConsole
@@ -54,6 +58,9 @@ from jurist.recipes.suites import run_suites
 from jurist.recipes.vote import run_vote
 from jurist.showing import Console, FitToShow, fit_to_show
 
+if TYPE_CHECKING:
+    from sys import UnraisableHookArgs
+
 COMMANDS = {
     "quickstart": run_quickstart,
     "bradley-terry": run_bradley_terry,
@@ -89,6 +96,8 @@ COMMANDS = {
     "completion": run_completion,
 }
 
+
+INTERRUPT_AGAIN_SECONDS: Final = 0.05
 
 RESERVED_BYTES: Final = 2**22
 """Of address space, not of memory: nothing is written there."""
@@ -158,7 +167,27 @@ def _heed_signals() -> list[signal.Signals]:
         # Under nohup a terminal that closes is to end nothing.
         if signal.getsignal(each) is not signal.SIG_IGN:
             signal.signal(each, end)
+    sys.unraisablehook = partial(_raise_again, sys.unraisablehook)
     return ended_by
+
+
+def _raise_again(
+    others: Callable[["UnraisableHookArgs"], object], lost: "UnraisableHookArgs"
+) -> None:
+    """Interrupt once more, if it was in a finalizer or the callback of a weak reference.
+
+    Python writes what is raised there and goes on: the signal would be lost.
+    """
+    if not issubclass(lost.exc_type, KeyboardInterrupt):
+        others(lost)
+        return
+    if not callable(signal.getsignal(signal.SIGINT)):
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    # From another thread, and not before the callback has ended.
+    again = threading.Timer(INTERRUPT_AGAIN_SECONDS, _thread.interrupt_main)
+    again.daemon = True
+    with suppress(RuntimeError):  # the process is ending already
+        again.start()
 
 
 def _told(error: Exception) -> JuristError | None:
