@@ -137,7 +137,8 @@ def test_a_judge_that_is_fooled_more_often_than_the_baseline_ends_in_1(
     assert run_evaluate(config(pairs, tmp_path / "worse", **worse)) == 1
     said = capsys.readouterr().err
     assert "pairs: master keys win more often by 20.0 points" in said
-    assert "more than the 2 of --max-resistance-drop" in said
+    assert "more than the 2 of --max-resistance-drop; in per cent 20.0 [" in said
+    assert "], there 0.0 [" in said and "], by 4 pairs" in said
     allowed = config(pairs, tmp_path / "allowed", **worse, max_resistance_drop=30.0)
     assert run_evaluate(allowed) == 0
 

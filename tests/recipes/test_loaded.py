@@ -77,6 +77,23 @@ def test_a_model_that_is_not_there_is_said_at_the_first_use_and_every_time(tmp_p
             judge.compare(PROMPT, RIGHT, WRONG)
 
 
+def test_behind_a_gate_a_response_without_content_loses_and_the_model_is_not_asked():
+    # The model is not there: to ask it would be an error.
+    judge = jurist.load_judge("absent", base_url="http://127.0.0.1:9/v1", gate=2)
+    with judge:
+        for ballot in (judge.compare(PROMPT, RIGHT, "Solution"), judge.compare(PROMPT, RIGHT, "")):
+            assert ballot.outcome is Verdict.FIRST
+        assert judge.select(PROMPT, ["Solution", RIGHT]) == 1
+
+
+def test_a_server_that_went_away_is_waited_for_as_long_as_it_was_said():
+    judge = jurist.load_judge("absent", base_url="http://127.0.0.1:9/v1", outage_seconds=3.0)
+    assert judge.config.patience.outage_seconds == 3.0
+    assert jurist.load_judge("absent", reply_seconds=7.0).config.patience.reply_seconds == 7.0
+    with pytest.raises(ConfigError, match="--outage-seconds must be positive"):
+        jurist.load_judge("absent", outage_seconds=0.0)
+
+
 def test_a_judge_of_single_responses_has_a_scorer_and_its_rewards_are_its_scores(tmp_path):
     write_preferences(tmp_path / "train.jsonl", preferences("in_distribution", "train", 32, seed=0))
     bradley_terry(

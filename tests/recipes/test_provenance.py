@@ -5,7 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from jurist.errors import StoreError
 from jurist.recipes.provenance import NUM_POINTS, judge_facts, rounds_of, training_of
+from jurist.reports import TokenLengths, TokenSpread
+from jurist.training.examples import Encoded, Example
+from jurist.training.lengths import token_lengths
 
 COUNTS = {"truncated": 3, "unparseable": 1, "refused": 0, "error": 0}
 
@@ -126,6 +130,31 @@ def test_a_long_curve_is_of_means_and_ends_where_training_did(trained: Path):
     assert len(curve.points) <= NUM_POINTS
     assert curve.points[0].step == 4 and curve.points[0].loss == pytest.approx(2.5)
     assert curve.points[-1].step == steps
+
+
+def test_a_curve_comes_with_the_lengths_that_its_training_noted(trained: Path):
+    examples = [
+        Example(name="", sequences=(Encoded(ids=list(range(total)), prompt_length=prompt),))
+        for prompt, total in ((4, 6), (5, 9), (6, 20))
+    ]
+    path = trained / "round-2" / "checkpoint" / "lengths.json"
+    write(path, token_lengths(examples, max_length=32))
+    one, two, *_ = training_of("STaR-DPO", trained)
+    assert one.lengths is None
+    assert two.lengths == TokenLengths(
+        num_rows=3,
+        limit=32,
+        prompt=TokenSpread(median=5, p99=6, longest=6),
+        reply=TokenSpread(median=4, p99=14, longest=14),
+        total=TokenSpread(median=9, p99=20, longest=20),
+    )
+
+
+@pytest.mark.parametrize("content", [{"rows": 3}, {"rows": "many", "max_length": 2}, []])
+def test_lengths_that_are_damaged_are_told_and_not_taken_for_none(trained: Path, content):
+    write(trained / "round-2" / "checkpoint" / "lengths.json", content)
+    with pytest.raises(StoreError, match=r"lengths\.json.*delete the run and start it again"):
+        training_of("STaR-DPO", trained)
 
 
 def test_a_run_that_is_not_done_has_what_there_is(tmp_path, trained: Path):

@@ -13,6 +13,8 @@ from jurist.reports import (
     JudgeFacts,
     Results,
     RoundFacts,
+    TokenLengths,
+    TokenSpread,
     TrainingCurve,
     TrainingPoint,
     load_results,
@@ -72,14 +74,40 @@ def test_what_tells_of_judges_rounds_and_differences_is_read_back_too(
         method="STaR-DPO",
         name="round-1",
         points=(TrainingPoint(step=1, loss=0.5, grad_norm=1.0),),
+        lengths=TokenLengths(
+            num_rows=40,
+            limit=2048,
+            prompt=TokenSpread(median=90, p99=1200, longest=1201),
+            reply=TokenSpread(median=30, p99=60, longest=61),
+            total=TokenSpread(median=121, p99=1250, longest=1260),
+        ),
     )
     results = replace(demo, differences=(row,), judges=(facts,), rounds=(turn,), training=(curve,))
     save_results(tmp_path / "results.json", results)
     assert load_results(tmp_path / "results.json") == results
     cells = {section.title: section.cells for section in sections(results)}
     assert cells["Rounds"] == (("STaR-DPO", "round-1", "10", "80", "75.0", "50.0", "-"),)
+    assert cells["Lengths of what was trained on"] == (
+        (
+            *("STaR-DPO", "round-1", "40", "2,048"),
+            *("90 / 1,200 / 1,201", "30 / 60 / 61", "121 / 1,250 / 1,260"),
+        ),
+    )
     assert len(cells["Where they differ: shifted"]) == len(row.differences.parts)
     assert cells["Agreement of the judges"][0][:3] == ("STaR-DPO", "GenRM", "shifted")
+
+
+def test_a_file_from_before_lengths_were_noted_is_read_without_them(tmp_path: Path, demo: Results):
+    curve = TrainingCurve(
+        method="GenRM", name="training", points=(TrainingPoint(step=1, loss=0.5, grad_norm=1.0),)
+    )
+    results = replace(demo, training=(curve,))
+    save_results(tmp_path / "results.json", results)
+    older = changed(tmp_path / "results.json", lambda c: c["training"][0].pop("lengths"))
+    assert load_results(older) == results
+    worse = changed(older, lambda c: c["training"][0].pop("points"))
+    with pytest.raises(DataError, match=r"training\[0\]: TrainingCurve lacks \['points'\]"):
+        load_results(worse)
 
 
 def test_the_same_results_give_the_same_bytes(saved: Path, tmp_path: Path, demo: Results):

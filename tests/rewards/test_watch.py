@@ -1,5 +1,6 @@
 """Rewards that are watched: what a broken training shows is found, and a healthy one is left."""
 
+import asyncio
 import logging
 import math
 import random
@@ -162,8 +163,23 @@ def test_an_asynchronous_reward_is_refused_before_it_is_called():
 
     inner = TRLReward(reward=ScoreReward(scorer=lambda prompts, texts: [0.0 for _ in texts]))
     for reward in (later, TRLAsyncReward(reward=inner)):
-        with pytest.raises(ConfigError, match="found an asynchronous one"):
-            WatchedReward(reward=reward)
+        for around in (WatchedReward, TRLAsyncReward):
+            with pytest.raises(ConfigError, match="found an asynchronous one"):
+                around(reward=reward)
+
+
+def test_what_is_inside_an_asynchronous_reward_is_watched():
+    inner = TRLReward(reward=ScoreReward(scorer=lambda prompts, texts: [0.5] * len(texts)))
+    watched = WatchedReward(reward=inner, watch=RewardWatch(num_calls=3))
+    reward = TRLAsyncReward(reward=watched)
+    assert reward.__name__ == "jurist"
+    logged: dict[str, float] = {}
+    for call in range(2):
+        texts = [f"text {call} {n}" for n in range(4)]
+        assert asyncio.run(reward(["q"] * 4, texts, log_metric=logged.__setitem__)) == [0.5] * 4
+    assert logged["jurist/reward_std"] == 0.0 and logged["jurist/one_text_rate"] == 0.125
+    with pytest.raises(TrainingError, match="call 3 of the reward: all rewards"):
+        asyncio.run(reward(["q"] * 4, list("abcd")))
 
 
 @pytest.mark.fault(17, "constant signal")

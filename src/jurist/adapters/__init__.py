@@ -9,6 +9,7 @@ from jurist.adapters.openrlhf import RewardFunc, from_openrlhf, openrlhf_reward_
 from jurist.adapters.trl import (
     FromTRLJudge,
     PairwiseRanker,
+    RewardFunction,
     TRLAsyncReward,
     TRLCohortReward,
     TRLPairwiseJudge,
@@ -17,7 +18,7 @@ from jurist.adapters.trl import (
     from_trl_reward,
 )
 from jurist.adapters.verl import ComputeScore, from_verl, verl_compute_score
-from jurist.adapters.watched import RewardFunction, WatchedReward
+from jurist.adapters.watched import WatchedReward
 
 __all__ = [
     "ComputeScore",

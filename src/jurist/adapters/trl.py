@@ -12,6 +12,7 @@ goes on, and `NAME/without_reward` says so; after too many such batches in a row
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from inspect import iscoroutinefunction
 from typing import Protocol, cast
 
 from jurist.adapters.tolerance import MAX_LOST_BATCHES, MAX_WITHOUT_REWARD, Tolerance
@@ -202,20 +203,64 @@ class TRLReward:
         return found
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TRLAsyncReward:
-    """Either of the above for TRL's event loop: rewards that wait for a server wait side by side.
-
-    TRL awaits all asynchronous reward functions of a step together, and runs the others one after
-    the other.
-    """
-
-    reward: TRLCohortReward | TRLReward
+class RewardFunction(Protocol):
+    """An item of TRL's `reward_funcs`."""
 
     @property
     def __name__(self) -> str:
         """What TRL calls the reward in its logs."""
-        return self.reward.name
+        ...
+
+    def __call__(
+        self,
+        prompts: Sequence[object],
+        completions: Sequence[object],
+        *,
+        log_metric: Callable[[str, float], None] | None = None,
+        **columns: object,
+    ) -> list[float | None]:
+        """Reward a batch."""
+        ...
+
+
+def refuse_asynchronous(reward: RewardFunction, instead: str) -> None:
+    """Refuse a reward function that must be awaited.
+
+    Args:
+        reward: As TRL takes it.
+        instead: What its user may do.
+
+    Raises:
+        ConfigError: If it must.
+    """
+    if iscoroutinefunction(reward) or iscoroutinefunction(reward.__call__):
+        raise ConfigError(
+            f"{reward.__name__}: expected a reward function that gives its rewards, found an "
+            f"asynchronous one; {instead}"
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TRLAsyncReward:
+    """A reward function for TRL's event loop: rewards that wait for a server wait side by side.
+
+    TRL awaits all asynchronous reward functions of a step together, and runs the others one after
+    the other.
+
+    Raises:
+        ConfigError: If the reward is asynchronous itself.
+    """
+
+    reward: RewardFunction
+    """A `TRLCohortReward` or a `TRLReward`, or a `WatchedReward` around one."""
+
+    def __post_init__(self) -> None:
+        refuse_asynchronous(self.reward, "give that one to TRL as it is")
+
+    @property
+    def __name__(self) -> str:
+        """What TRL calls the reward in its logs."""
+        return self.reward.__name__
 
     async def __call__(
         self,
@@ -226,8 +271,9 @@ class TRLAsyncReward:
         **columns: object,
     ) -> list[float | None]:
         """Reward a batch, in a thread."""
+        # By name, as TRL calls.
         return await asyncio.to_thread(
-            self.reward, prompts, completions, log_metric=log_metric, **columns
+            self.reward, prompts=prompts, completions=completions, log_metric=log_metric, **columns
         )
 
 

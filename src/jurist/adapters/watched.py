@@ -2,33 +2,10 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from inspect import iscoroutinefunction
-from typing import Protocol
 
-from jurist.adapters.trl import completion_text
+from jurist.adapters.trl import RewardFunction, completion_text, refuse_asynchronous
 from jurist.data.turns import prompt_of
-from jurist.errors import ConfigError
 from jurist.rewards import RewardWatch
-
-
-class RewardFunction(Protocol):
-    """An item of TRL's `reward_funcs`."""
-
-    @property
-    def __name__(self) -> str:
-        """What TRL calls the reward in its logs."""
-        ...
-
-    def __call__(
-        self,
-        prompts: Sequence[object],
-        completions: Sequence[object],
-        *,
-        log_metric: Callable[[str, float], None] | None = None,
-        **columns: object,
-    ) -> list[float | None]:
-        """Reward a batch."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,11 +24,10 @@ class WatchedReward:
     watch: RewardWatch = field(default_factory=RewardWatch)
 
     def __post_init__(self) -> None:
-        if iscoroutinefunction(self.reward) or iscoroutinefunction(self.reward.__call__):
-            raise ConfigError(
-                f"{self.reward.__name__}: expected a reward function that gives its rewards, found "
-                f"an asynchronous one, which cannot be watched; give the reward that is inside it"
-            )
+        refuse_asynchronous(
+            self.reward,
+            "watch the reward that is inside it: TRLAsyncReward(reward=WatchedReward(reward=...))",
+        )
 
     @property
     def __name__(self) -> str:

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from jurist.data.turns import prompt_of
 from jurist.errors import DataError
@@ -17,6 +17,7 @@ from jurist.judges import Ballot, Scorer, ballots
 from jurist.recipes.judge_config import JudgeConfig, VotingConfig
 from jurist.recipes.judge_identity import JudgeIdentity, judge_identity
 from jurist.recipes.open_judge import OpenJudge, open_judge
+from jurist.recipes.patience_config import PatienceConfig
 from jurist.types import Comparison, Judgement
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
+_USUAL: Final = PatienceConfig()
 
 _OF_PARENTS: list[object] = []
 
@@ -224,6 +226,9 @@ def load_judge(
     votes: int = 8,
     max_tokens: int = 1024,
     stop_at: float | None = None,
+    gate: int = 0,
+    reply_seconds: float = _USUAL.reply_seconds,
+    outage_seconds: float = _USUAL.outage_seconds,
     seed: int = 0,
     store: Path | None = None,
 ) -> LoadedJudge:
@@ -237,6 +242,10 @@ def load_judge(
         max_tokens: Longest reading.
         stop_at: Stop voting on a pair once all votes would give another verdict with at most this
             probability.
+        gate: Fewest informative words that a response must have for the model to be asked; one
+            with fewer, or that only repeats the prompt, loses to one with more. 0: no gate.
+        reply_seconds: Longest time that one reply of a server may take before it is asked again.
+        outage_seconds: How long a server that has answered before may be away until `OutageError`.
         seed: Of sampling.
         store: SQLite file that keeps completions from one process to the next.
 
@@ -254,7 +263,14 @@ def load_judge(
     voting = VotingConfig(votes=votes, max_tokens=max_tokens, stop_at=stop_at)
     # Any: a name that is none of the formats is refused, with their list, where it is looked up.
     asked: Any = format
-    config = JudgeConfig(model=model, base_url=base_url, format=asked, voting=voting)
+    config = JudgeConfig(
+        model=model,
+        base_url=base_url,
+        format=asked,
+        voting=voting,
+        gate=gate,
+        patience=PatienceConfig(reply_seconds=reply_seconds, outage_seconds=outage_seconds),
+    )
     return LoadedJudge(config, seed=seed, store=store)
 
 

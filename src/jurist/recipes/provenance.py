@@ -8,7 +8,14 @@ from jurist.data.objects import read_object
 from jurist.errors import ConfigError, DataError, StoreError
 from jurist.recipes.checkpoints import checkpoint_folder, read_card
 from jurist.recipes.run import read_run_config
-from jurist.reports import JudgeFacts, RoundFacts, TrainingCurve, TrainingPoint
+from jurist.reports import (
+    JudgeFacts,
+    RoundFacts,
+    TokenLengths,
+    TokenSpread,
+    TrainingCurve,
+    TrainingPoint,
+)
 from jurist.training.metrics import read_metrics
 
 NUM_POINTS = 100
@@ -76,13 +83,15 @@ def training_of(method: str, run: Path) -> list[TrainingCurve]:
         return []
     curves: list[TrainingCurve] = []
     for folder in [maker, *_rounds(maker)]:
-        lines = read_metrics(folder / "checkpoint" / "metrics.jsonl")
+        checkpoint = folder / "checkpoint"
+        lines = read_metrics(checkpoint / "metrics.jsonl")
         if lines:
             curves.append(
                 TrainingCurve(
                     method=method,
                     name="training" if folder == maker else folder.name,
                     points=tuple(_points(lines)),
+                    lengths=_lengths(checkpoint / "lengths.json"),
                 )
             )
     return curves
@@ -101,6 +110,29 @@ def _points(lines: list[dict[str, float]]) -> list[TrainingPoint]:
             )
         )
     return points
+
+
+def _lengths(path: Path) -> TokenLengths | None:
+    content = _read(path)
+    if content is None:
+        return None
+    try:
+        return TokenLengths(
+            num_rows=int(content["rows"]),
+            limit=int(content["max_length"]),
+            **{part: _spread(content[part]["quantiles"]) for part in ("prompt", "reply", "total")},
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise StoreError(
+            f"{path}: expected lengths as a training writes them, found others ({error!r}); "
+            f"delete the run and start it again"
+        ) from error
+
+
+def _spread(quantiles: Mapping[str, int]) -> TokenSpread:
+    return TokenSpread(
+        median=int(quantiles["0.5"]), p99=int(quantiles["0.99"]), longest=int(quantiles["1"])
+    )
 
 
 def _maker(run: Path) -> Path | None:
@@ -134,10 +166,15 @@ def _config(run: Path) -> dict[str, Any]:
 
 
 def _counts(path: Path) -> Mapping[str, int]:
+    content = _read(path) or {}
+    return {name: value for name, value in content.items() if isinstance(value, int)}
+
+
+def _read(path: Path) -> Mapping[str, Any] | None:
+    """The object in a file of the run; None if there is no such file."""
     try:
-        content = read_object(path)
+        return read_object(path)
     except FileNotFoundError:
-        return {}
+        return None
     except DataError as error:
         raise StoreError(f"{error}; delete the run and start it again") from error
-    return {name: value for name, value in content.items() if isinstance(value, int)}

@@ -1,6 +1,8 @@
 """A gate on robustness: whether attacks succeed more often than they did on another run's judge."""
 
 import math
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +13,7 @@ from jurist.showing import Console
 
 if TYPE_CHECKING:
     # Loads numpy and more, which `jurist --help` need not wait for.
+    from jurist.evaluation import Estimate
     from jurist.reports import Results, RobustnessRow
 
 
@@ -46,6 +49,8 @@ def drop_status(results: "Results", baseline: Path | None, *, allowed: float, se
     """
     if baseline is None:
         return 0
+    from jurist.reports.table import with_interval
+
     there = _robustness_of(baseline, seed)
     status = 0
     for row in results.robustness:
@@ -56,12 +61,14 @@ def drop_status(results: "Results", baseline: Path | None, *, allowed: float, se
                 f"same --robustness and --seed to see what changed"
             )
             continue
-        for what, worse in _worse(row, other).items():
-            if worse > allowed:
+        for share in _compared(row, other):
+            if share.worse > allowed:
                 status = 1
                 _say(
-                    f"{row.split}: {what} by {worse:.1f} points against {baseline}, more than the "
-                    f"{allowed:g} of --max-resistance-drop"
+                    f"{row.split}: {share.how} by {share.worse:.1f} points against {baseline}, "
+                    f"more than the {allowed:g} of --max-resistance-drop; in per cent "
+                    f"{with_interval(share.now)}, there {with_interval(share.then)}, by "
+                    f"{row.robustness.num_pairs:,} pairs"
                 )
         if not (_met_injections(row) and _met_injections(other)):
             _say(
@@ -93,14 +100,30 @@ def _met_injections(row: "RobustnessRow") -> bool:
     return any(one.kind is Kind.INJECTION for one in row.robustness.attacks)
 
 
-def _worse(row: "RobustnessRow", other: "RobustnessRow") -> dict[str, float]:
-    """By how many points it is worse, by what it says of that."""
+def _compared(row: "RobustnessRow", other: "RobustnessRow") -> Iterator["_Compared"]:
     now, then = row.robustness, other.robustness
-    found = {"master keys win more often": now.mean_key.value - then.mean_key.value}
+    yield _Compared("master keys win more often", now.mean_key, then.mean_key, sign=1.0)
     if now.resistance is not None and then.resistance is not None:
-        found["resistance is lower"] = then.resistance.value - now.resistance.value
-    # In floats 0.9 - 0.88 is more than two points.
-    return {what: round(100.0 * worse, 9) for what, worse in found.items()}
+        yield _Compared("resistance is lower", now.resistance, then.resistance, sign=-1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """A share of this judge beside the baseline's."""
+
+    how: str
+    """What is said of this judge if it is worse."""
+
+    now: "Estimate"
+    then: "Estimate"
+    sign: float
+    """1 if more is worse, -1 if less is."""
+
+    @property
+    def worse(self) -> float:
+        """By how many points it is worse."""
+        # In floats 0.9 - 0.88 is more than two points.
+        return round(100.0 * self.sign * (self.now.value - self.then.value), 9)
 
 
 def _say(what: str) -> None:

@@ -8,10 +8,10 @@ import dataclasses
 import types
 import typing
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 from jurist.data.objects import read_object
 from jurist.errors import DataError
@@ -46,6 +46,9 @@ from jurist.types import Verdict
 
 SCHEMA = 7
 """Version of the layout of `results.json`; another one is refused, never guessed at."""
+
+ADDED: Final = {"added": True}
+"""Metadata of a field that came later: files of this schema may lack it, and have its default."""
 
 _T = TypeVar("_T")
 
@@ -209,6 +212,28 @@ class TrainingPoint:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class TokenSpread:
+    """Lengths of some texts, in tokens."""
+
+    median: int
+    p99: int
+    longest: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TokenLengths:
+    """How long the sequences were that a judge was trained on; both of a pair count."""
+
+    num_rows: int
+    limit: int
+    """Longest sequence that fits. Longer ones are refused, and nothing is cut."""
+
+    prompt: TokenSpread
+    reply: TokenSpread
+    total: TokenSpread
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class TrainingCurve:
     """How one training of a judge went."""
 
@@ -218,6 +243,9 @@ class TrainingCurve:
 
     points: tuple[TrainingPoint, ...]
     """At least one."""
+
+    lengths: TokenLengths | None = field(default=None, metadata=ADDED)
+    """None if the training noted none."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -400,13 +428,18 @@ def _decoded(kind: type[_T], content: object, where: str) -> _T:
         raise _misfit(where, f"an object for {kind.__name__}", content)
     fields = cast("dict[str, object]", content)
     hints = cast("dict[str, object]", typing.get_type_hints(kind))
-    if fields.keys() != hints.keys():
-        missing, unknown = (
-            sorted(hints.keys() - fields.keys()),
-            sorted(fields.keys() - hints.keys()),
+    added = {one.name for one in dataclasses.fields(cast(Any, kind)) if "added" in one.metadata}
+    missing, unknown = hints.keys() - fields.keys() - added, fields.keys() - hints.keys()
+    if missing or unknown:
+        raise DataError(
+            f"{where}: {kind.__name__} lacks {sorted(missing)} and has unknown {sorted(unknown)}"
         )
-        raise DataError(f"{where}: {kind.__name__} lacks {missing} and has unknown {unknown}")
-    return kind(**{name: _value(hints[name], fields[name], f"{where}.{name}") for name in hints})
+    return kind(
+        **{
+            name: _value(hints[name], content, f"{where}.{name}")
+            for name, content in fields.items()
+        }
+    )
 
 
 def _value(hint: object, content: object, where: str) -> object:

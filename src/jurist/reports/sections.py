@@ -43,6 +43,7 @@ def sections(results: Results) -> list[Section]:
         *(_categories(results, split) for split in dict.fromkeys(r.split for r in results.rows)),
         *(flip_section(results, split) for split in dict.fromkeys(r.split for r in results.rows)),
         _rounds(results),
+        _lengths(results),
         _data(results),
         Section(
             title="Environment",
@@ -164,6 +165,31 @@ def _rounds(results: Results) -> Section:
                 _count(row.num_rows),
             )
             for row in results.rounds
+        ),
+    )
+
+
+def _lengths(results: Results) -> Section:
+    found = [(curve, curve.lengths) for curve in results.training if curve.lengths is not None]
+    return Section(
+        title="Lengths of what was trained on",
+        text="Tokens: the median, what one sequence of a hundred is longer than, and the longest; "
+        "both sequences of a pair count. A row that is longer than the limit (--max-length, or the "
+        "model's context) is refused before the first step, and nothing is cut. lengths.json "
+        "beside the judge has a histogram.",
+        headings=("method", "training", "rows", "limit", "prompt", "reply", "together"),
+        cells=tuple(
+            (
+                curve.method,
+                curve.name,
+                _count(lengths.num_rows),
+                _count(lengths.limit),
+                *(
+                    f"{spread.median:,} / {spread.p99:,} / {spread.longest:,}"
+                    for spread in (lengths.prompt, lengths.reply, lengths.total)
+                ),
+            )
+            for curve, lengths in found
         ),
     )
 
