@@ -5,6 +5,7 @@ those that inject a fault."""
 import importlib
 import itertools
 import json
+import signal
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -122,6 +123,15 @@ def forked(zygote, tmp_path_factory) -> Callable[..., subprocess.CompletedProces
         return subprocess.CompletedProcess(answer, answer["status"], *said)
 
     return run
+
+
+@pytest.fixture
+def restored_signals() -> Iterator[None]:
+    """Handlers as they were, after a test that calls the command line in this process."""
+    before = {one: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    yield
+    for one, handler in before.items():
+        signal.signal(one, handler)
 
 
 @pytest.fixture

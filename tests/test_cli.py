@@ -24,19 +24,14 @@ HEAVY = ("torch", "transformers", "accelerate", "peft", "safetensors", "datasets
 
 
 @pytest.fixture
-def said_by(monkeypatch, capsys):
+def said_by(monkeypatch, capsys, restored_signals):
     """Run the command line in this process: its exit code, and what it said where."""
 
     def run(*arguments: str):
-        before = {one: signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGHUP)}
         monkeypatch.setattr(sys, "argv", ["jurist", *arguments])
         monkeypatch.setenv("COLUMNS", "200")
-        try:
-            with pytest.raises(SystemExit) as exit:
-                cli.main()
-        finally:
-            for one, handler in before.items():
-                signal.signal(one, handler)
+        with pytest.raises(SystemExit) as exit:
+            cli.main()
         said = capsys.readouterr()
         return exit.value.code, said.out, said.err
 
@@ -97,18 +92,14 @@ def test_what_a_recipe_returns_is_the_exit_code(said_by, monkeypatch, returned, 
     assert said_by("doctor") == (code, "", "")
 
 
-def test_a_bug_is_not_dressed_up_as_an_error_of_the_user(monkeypatch):
+def test_a_bug_is_not_dressed_up_as_an_error_of_the_user(monkeypatch, restored_signals):
     def breaks() -> int:
         raise ZeroDivisionError
 
     monkeypatch.setitem(cli.COMMANDS, "doctor", breaks)
     monkeypatch.setattr(sys, "argv", ["jurist", "doctor"])
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        with pytest.raises(ZeroDivisionError):
-            cli.main()
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    with pytest.raises(ZeroDivisionError):
+        cli.main()
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -409,6 +400,63 @@ def test_a_signal_in_the_callback_of_a_weak_reference_is_not_lost(sent, code, ho
     assert "went on" not in done.stdout
     assert done.stderr.splitlines()[-1].endswith("run the same command to go on")
     assert "Traceback" not in done.stderr and "Exception ignored" not in done.stderr
+
+
+AT_ODD_MOMENTS = """
+import os, signal, sys
+from jurist import __main__, cli
+sent, moment = int(sys.argv[1]), sys.argv[2]
+def now():
+    os.kill(os.getpid(), sent)
+    for _ in range(1000):
+        pass
+def before(name, of=cli):
+    done = getattr(of, name)
+    def do(*values, **named):
+        now()
+        return done(*values, **named)
+    setattr(of, name, do)
+def is_interrupted(_):
+    raise KeyboardInterrupt
+cli._run = lambda _: print("did it")
+if moment == "heeding":
+    before("partial")
+elif moment == "beginning":
+    before("RichHandler")
+elif moment == "telling":
+    cli._run = lambda _: 1 / 0
+    before("_told")
+elif moment == "ending":
+    before("_end")
+elif moment == "interrupted":
+    cli._run = is_interrupted
+    before("fit_to_show")
+__main__.main()
+"""
+
+
+@pytest.mark.fault(3, "SIGINT", "SIGTERM", "SIGHUP")
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    ("moment", "heeded"),
+    [
+        ("heeding", True),
+        ("beginning", True),
+        ("telling", True),
+        ("ending", False),
+        ("interrupted", False),
+    ],
+)
+def test_a_signal_beside_the_work_ends_it_without_a_traceback(sent, moment, heeded):
+    """While signals begin to be heeded, before there is a run, and after there was one."""
+    done = subprocess.run(
+        [sys.executable, "-c", AT_ODD_MOMENTS, str(int(sent)), moment],
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert "Traceback" not in done.stderr
+    assert done.returncode == (128 + sent if heeded else -sent), done.stderr
 
 
 def test_bash_completes_commands_flags_and_choices(tmp_path):

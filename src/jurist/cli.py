@@ -12,7 +12,7 @@ from contextlib import suppress
 from functools import partial
 from importlib import import_module
 from types import FrameType, TracebackType
-from typing import IO, TYPE_CHECKING, Any, Final, NoReturn
+from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
 
 import tyro
 from rich.console import Console as RichConsole
@@ -109,7 +109,33 @@ def main() -> None:
     0 done, 1 stopped by a check, 2 usage or configuration, 3 input refused, 4 model or server
     unavailable, 5 store or disk, 129, 130 and 143 ended by a signal.
     """
-    ended_by = _heed_signals()
+    ended_by = [signal.SIGINT]
+    try:
+        _heed_signals(ended_by)
+        ending = _worked()
+        # Within the block: from where they are heeded to where they are not, they are caught.
+        let_signals_end()
+    except KeyboardInterrupt:
+        # Whoever asks once more means it, and no handler is to be caught half-way through.
+        let_signals_end()
+        how = _HOW.get(ended_by[-1], "interrupted")
+        ending = _Ending(128 + ended_by[-1], f"{how}; run the same command to go on")
+    _end(ending)
+
+
+class _Ending(NamedTuple):
+    """How the process is to end."""
+
+    status: int
+    last_words: str = ""
+    """Said on standard error."""
+
+    at_once: bool = False
+    """Leave what libraries do at an end, for which there may be no memory."""
+
+
+def _worked() -> _Ending:
+    """Do what the command line asks for."""
     # Given back before last words are said: where memory ran out, there may be none for them.
     reserve = bytearray(RESERVED_BYTES)
     RichConsole.on_broken_pipe = _write_nowhere
@@ -119,37 +145,43 @@ def main() -> None:
     # Of the handler: it gets what other libraries log, too.
     handler.addFilter(FitToShow())
     logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[handler])
+    status = None
     try:
         if is_helper():
             help_main_process()
-            return
-        with leading():
-            status = _run(sys.argv[1:])
-        sys.stdout.flush()
+        else:
+            with leading():
+                status = _run(sys.argv[1:])
+            sys.stdout.flush()
     except BrokenPipeError:
         # `jurist ... | head` is no error. Left to the system, SIGPIPE would also end the process,
         # without a word, when a server hangs up in the middle of a request.
-        _end(0)
-    except KeyboardInterrupt:
-        # Whoever asks once more means it, and no handler is to be caught half-way through.
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        how = _HOW.get(ended_by[-1], "interrupted")
-        _end(128 + ended_by[-1], f"{how}; run the same command to go on")
+        return _Ending(0)
     except Exception as error:
         del reserve
         told = _told(error)
         if told is None:
             raise
-        _end(told.exit_code, str(told), at_once=is_out_of_memory(error))
-    _end(status or 0)
+        return _Ending(told.exit_code, str(told), at_once=is_out_of_memory(error))
+    return _Ending(status or 0)
 
 
 _HOW = {signal.SIGTERM: "terminated", signal.SIGHUP: "hung up"}
 
 
-def _heed_signals() -> list[signal.Signals]:
-    """Have signals that end a process end it as Ctrl-C does. Returns which one did, as its last."""
-    ended_by = [signal.SIGINT]
+def let_signals_end() -> None:
+    """Have signals end the process themselves: there is nothing left to be brought to an end."""
+    for each in (signal.SIGINT, *_HOW):
+        if signal.getsignal(each) is not signal.SIG_IGN:
+            signal.signal(each, signal.SIG_DFL)
+
+
+def _heed_signals(ended_by: list[signal.Signals]) -> None:
+    """Have signals that end a process raise what Ctrl-C raises.
+
+    Args:
+        ended_by: The signal is appended.
+    """
 
     def end(signum: int, frame: FrameType | None) -> None:
         # The way that Ctrl-C takes, which a running event loop knows how to unwind. A second one
@@ -167,8 +199,9 @@ def _heed_signals() -> list[signal.Signals]:
         # Under nohup a terminal that closes is to end nothing.
         if signal.getsignal(each) is not signal.SIG_IGN:
             signal.signal(each, end)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # see `jurist.__main__`
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.unraisablehook = partial(_raise_again, sys.unraisablehook)
-    return ended_by
 
 
 def _raise_again(
@@ -199,25 +232,19 @@ def _told(error: Exception) -> JuristError | None:
     return refusal(error)
 
 
-def _end(status: int, last_words: str = "", *, at_once: bool = False) -> NoReturn:
-    """Exit, though nobody may be there to read what is said.
-
-    Args:
-        status: What to exit with.
-        last_words: Said on standard error.
-        at_once: Leave what libraries do at an end, for which there may be no memory.
-    """
-    if last_words:
+def _end(ending: _Ending) -> NoReturn:
+    """Exit, though nobody may be there to read what is said."""
+    if ending.last_words:
         with suppress(OSError):  # as when the terminal is gone
-            print(f"jurist: {fit_to_show(last_words)}", file=sys.stderr, flush=True)
+            print(f"jurist: {fit_to_show(ending.last_words)}", file=sys.stderr, flush=True)
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
         except OSError:
             _to_nowhere(stream)
-    if at_once:
-        os._exit(status)
-    sys.exit(status)
+    if ending.at_once:
+        os._exit(ending.status)
+    sys.exit(ending.status)
 
 
 def _write_nowhere(self: RichConsole) -> None:

@@ -17,7 +17,6 @@ import json
 import re
 import runpy
 import shlex
-import signal
 import sys
 import tomllib
 import typing
@@ -132,7 +131,6 @@ def check_jurist(arguments: list[str], patch: pytest.MonkeyPatch) -> None:
         if len(recorded) != len(inspect.signature(recipe).parameters):
             raise AssertionError("a recipe is called with its config")
 
-    before = signal.getsignal(signal.SIGTERM)
     with patch.context() as only_here:
         only_here.setitem(cli.COMMANDS, arguments[0], record)
         only_here.setattr(sys, "argv", ["jurist", *arguments])
@@ -141,8 +139,6 @@ def check_jurist(arguments: list[str], patch: pytest.MonkeyPatch) -> None:
         except SystemExit as exit:
             if exit.code not in (None, 0):
                 raise Wrong(f"jurist ends with {exit.code}") from None
-        finally:
-            signal.signal(signal.SIGTERM, before)
 
 
 def check_python(arguments: list[str], patch: pytest.MonkeyPatch) -> None:
@@ -342,7 +338,7 @@ every_page = pytest.mark.parametrize("page", PAGES, ids=named)
 
 
 @every_page
-def test_every_command_on_a_page_is_one_that_exists(page, monkeypatch, capfd):
+def test_every_command_on_a_page_is_one_that_exists(page, monkeypatch, capfd, restored_signals):
     wrong = []
     for block in blocks(page):
         for words in commands(block.text) if block.language == "sh" else ():
@@ -415,7 +411,7 @@ def holds_command(text: str) -> bool:
 
 
 @every_page
-def test_every_command_and_flag_in_prose_exists(page, monkeypatch, capfd):
+def test_every_command_and_flag_in_prose_exists(page, monkeypatch, capfd, restored_signals):
     """`jurist judge --workers`, `--stop-at 0.01` or `make check` between backticks."""
     text = re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.M | re.S)
     every = frozenset().union(*map(flags_of, cli.COMMANDS), flags_of_programs(), OTHERS_FLAGS)
@@ -500,7 +496,7 @@ def fields_of(kind: Any) -> Iterator[str]:
         ("frobnicate", "nothing is known"),
     ],
 )
-def test_a_wrong_command_is_a_complaint(line, complaint, monkeypatch, capfd):
+def test_a_wrong_command_is_a_complaint(line, complaint, monkeypatch, capfd, restored_signals):
     with pytest.raises(Wrong, match=complaint):
         for words in commands(line):
             check(words, monkeypatch)
