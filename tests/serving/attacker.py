@@ -99,6 +99,11 @@ KINDS: dict[str, Callable[..., Awaitable[None]]] = {
     "long-body": long_body,
     "deep-json": posting(b'{"comparisons": ' + b"[" * MIB, 0.2),
     "wide-json": posting(b'{"comparisons": [' + b"[]," * 300_000 + b"1]}", 0.2),
+    "many-texts": posting(b'{"comparisons": ["' + b'","' * 300_000 + b'"]}', 0.2),
+    "many-objects": posting(
+        b'{"comparisons": [' + b'{"prompt": "Q", "first": "a"},' * 4000 + b"1]}", 0.2
+    ),
+    "key-twice": posting(b'{"comparisons": ["' + b"a\\n " * 2**18 + b'"], "a": 1, "a": 2}', 0.2),
     "disconnect": disconnect,
     "pipelined": pipelined,
 }

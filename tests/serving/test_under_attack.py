@@ -32,6 +32,9 @@ ATTACKS = [
     ("long-body", 2, 16, {"413", "reset"}),
     ("deep-json", 2, 2, {"400"}),
     ("wide-json", 2, 2, {"400"}),
+    ("many-texts", 2, 2, {"400"}),
+    ("many-objects", 2, 2, {"422"}),
+    ("key-twice", 2, 2, {"400"}),
     ("disconnect", 5, 10, {"hung up"}),
     ("pipelined", 2, 4, {"200", "closed", "reset"}),
 ]

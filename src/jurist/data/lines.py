@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple, NoReturn, TypeAlias
+from typing import NamedTuple, NoReturn, TypeAlias, cast
 
 from jurist.data.places import (
     constant_column,
@@ -243,25 +243,42 @@ DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant)
 """Decodes JSON as strictly as every file of data is read, up to what `odd_value` finds."""
 
 
-def odd_value(value: object, text: str) -> str | None:
+def odd_value(value: object, text: str, *, with_column: bool = True) -> str | None:
     """Why a decoded value cannot be used all the same: half of a surrogate pair, or too deep.
 
     Args:
         value: What was decoded.
         text: What it was decoded from.
+        with_column: Say at which column. It takes a second reading of the text, a slow one.
     """
+    shown = text if with_column else ""
     if _ESCAPED_SURROGATE.search(text):
         try:
             json.dumps(value, ensure_ascii=False).encode("utf-8")
         except UnicodeEncodeError:
             half = "expected text, found half of a surrogate pair (a lone \\ud800 to \\udfff)"
-            return half + _at(lone_surrogate_column(text))
+            return half + _at(lone_surrogate_column(shown))
         except RecursionError:
-            return _too_deep(text)
+            return _too_deep(shown)
     # As many brackets may stand in texts, or side by side.
-    if text.count("[") + text.count("{") > MAX_DEPTH and deep_column(text, MAX_DEPTH):
-        return _too_deep(text)
+    if text.count("[") + text.count("{") > MAX_DEPTH and _is_deeper(value, MAX_DEPTH):
+        return _too_deep(shown)
     return None
+
+
+def _is_deeper(value: object, levels: int) -> bool:
+    """Whether a decoded value has more levels of lists and objects than so many."""
+    level = [value]
+    for _ in range(levels + 1):
+        containers = [one for one in level if isinstance(one, dict | list)]
+        if not containers:
+            return False
+        level = [
+            inner
+            for one in cast("list[dict[str, object] | list[object]]", containers)
+            for inner in (one.values() if isinstance(one, dict) else one)
+        ]
+    return True
 
 
 def decoding_fault(error: ValueError | RecursionError, text: str) -> str:

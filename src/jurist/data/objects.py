@@ -38,12 +38,14 @@ def read_object(path: Path, *, max_bytes: int = MAX_LINE_BYTES) -> Columns:
     return object_of(content, str(path))
 
 
-def object_of(content: bytes, where: str) -> Columns:
+def object_of(content: bytes, where: str, *, with_column: bool = True) -> Columns:
     """The JSON object that some bytes are.
 
     Args:
         content: All of a file, or of a line.
         where: What an error calls them.
+        with_column: Say at which column of its one line something is wrong. It takes a second
+            reading of the text, a slow one.
 
     Raises:
         DataError: If they are something else.
@@ -59,9 +61,9 @@ def object_of(content: bytes, where: str) -> Columns:
     except (ValueError, RecursionError) as error:
         line = getattr(error, "lineno", 1)
         # A column is of a line, and what is refused without one may stand in any.
-        one_line = text if "\n" not in text.strip() else ""
+        one_line = text if with_column and "\n" not in text.strip() else ""
         raise DataError(f"{where}:{line}: {decoding_fault(error, one_line)}") from error
-    if reason := odd_value(value, text):
+    if reason := odd_value(value, text, with_column=with_column):
         raise DataError(f"{where}: {reason}")
     if not isinstance(value, dict):
         found = "null" if value is None else type(value).__name__

@@ -8,6 +8,7 @@ from starlette.types import ASGIApp
 
 import jurist
 from jurist.data.stack_texts import StackTexts
+from jurist.serving.bodies import LongBodies
 from jurist.serving.decisions import decision_routes
 from jurist.serving.guard import Guard, RequestLimits
 from jurist.serving.native import native_routes
@@ -58,6 +59,7 @@ def make_app(
         redoc_url=None,
         responses=_ERRORS,
     )
+    app.state.long_bodies = LongBodies()
     parts = [
         native_routes(service),
         stack_routes(service, texts or StackTexts(), labels=labels),

@@ -99,6 +99,8 @@ class Batcher(Generic[_Item, _Answer]):
         """Answer batch after batch until nothing waits."""
         try:
             while self._waiting:
+                # Who asked and hung up at once is told of in the loop's next turn.
+                await asyncio.sleep(0)
                 batch = [
                     one for one in self._waiting[: self._max_batch] if not one.answer.cancelled()
                 ]
