@@ -103,27 +103,49 @@ def test_a_long_body_is_read_like_any_and_what_is_wrong_is_raised(monkeypatch):
 
 
 @pytest.mark.fault(23, "long body")
-def test_between_long_bodies_there_is_a_rest_and_who_was_read_does_not_wait_for_it(monkeypatch):
+def test_a_rest_comes_after_the_answer_and_before_the_next_one(monkeypatch):
     began = reading(monkeypatch, 0.02)
+    monkeypatch.setattr(bodies, "AT_ONCE_SECONDS", 0.03)
 
-    async def main() -> float:
+    async def main() -> tuple[float, float]:
         long_bodies = LongBodies()
-        first = asyncio.ensure_future(long_bodies.read(b"first"))
-        second = asyncio.ensure_future(long_bodies.read(b"second"))
-        await first
-        assert not second.done()
+        one, two, three = (asyncio.ensure_future(long_bodies.read(b"")) for _ in range(3))
+        await one
+        await two
+        assert not three.done()
         told = time.perf_counter()
-        await second
-        return told
+        await three
+        return told, time.perf_counter()
 
-    told = asyncio.run(main())
-    (_, one), (_, two) = began
-    assert two - one >= 0.02 * (1.0 + bodies.RESTS)
-    assert two - told >= 0.1
+    told, ended = asyncio.run(main())
+    one, two, three = (at for _, at in began)
+    assert two - one < 0.3
+    # 0.04 s of 0.03: the hundredth of a second too much is 2 % of half a second.
+    assert three - two >= 0.4
+    assert ended - told > 0.3
+
+
+def test_long_bodies_take_their_share_of_the_time_and_what_they_took_is_forgotten():
+    long_bodies = LongBodies()
+    now, began, taken = 0.0, 0.0, 0.0
+    for number in range(200):
+        rest = long_bodies._rest_after(0.01, now=now)
+        assert (rest == 0.0) == (number < 10), number
+        assert rest <= bodies.MOST_REST_SECONDS + 1e-9
+        if number == 20:
+            began, taken = now, 0.0
+        taken += 0.01
+        now += 0.01 + rest
+    assert taken / (now - began) == pytest.approx(bodies.SHARE, rel=0.05)
+    now += bodies.AT_ONCE_SECONDS / bodies.SHARE
+    assert long_bodies._rest_after(0.05, now=now) == 0.0
+    # However long one took, the next has to wait no longer than so.
+    assert long_bodies._rest_after(60.0, now=now) == pytest.approx(bodies.MOST_REST_SECONDS)
 
 
 def test_the_body_of_who_hung_up_is_not_read(monkeypatch):
     began = reading(monkeypatch, 0.01)
+    monkeypatch.setattr(bodies, "AT_ONCE_SECONDS", 0.0)
     threads = threading.active_count()
 
     async def main() -> None:

@@ -20,9 +20,10 @@ READ_AT_ONCE_VALUES: Final = 500
 """A body of more than either is read beside whatever else the server does, and what is wrong in it
 is said without its place."""
 
-RESTS: Final = 9.0
-"""Times as long as a long body took to be read that the next one waits, up to
-`MOST_REST_SECONDS`: while Python reads, nobody is answered, whatever the body is made of."""
+SHARE: Final = 0.02
+AT_ONCE_SECONDS: Final = 0.1
+"""Of the processor's time, what long bodies may take to be read, besides so much in a row: while
+Python reads, nobody is answered, whatever the body is made of."""
 
 MOST_REST_SECONDS: Final = 0.5
 PIECE_BYTES: Final = 2**15
@@ -30,10 +31,13 @@ PIECE_BYTES: Final = 2**15
 
 
 class LongBodies:
-    """Reads bodies that are long, one after the other, with rests, in a thread of their own."""
+    """Reads bodies that are long, one after the other, in a thread of their own. Once they have
+    taken some time, the next ones wait longer than they take."""
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="jurist-bodies")
+        self._spent = 0.0
+        self._noted_at = 0.0
 
     async def read(self, body: bytes) -> object:
         """A body's value.
@@ -42,21 +46,27 @@ class LongBodies:
             DataError: If it is no JSON object as `jurist.data` reads it.
         """
         found: Future[object] = Future()
-        self._thread.submit(_read, body, found)
+        self._thread.submit(self._read, body, found)
         return await asyncio.wrap_future(found)
 
+    def _read(self, body: bytes, found: "Future[object]") -> None:
+        if not found.set_running_or_notify_cancel():  # the client hung up
+            return
+        began = time.thread_time()
+        try:
+            # Nobody is answered while a regular expression goes over a long text.
+            found.set_result(object_of(body, "the body", with_column=False))
+        except Exception as error:  # noqa: BLE001 - it is raised where the body is awaited
+            found.set_exception(error)
+        # It was told already, and the next one waits.
+        time.sleep(self._rest_after(time.thread_time() - began, now=time.monotonic()))
 
-def _read(body: bytes, found: "Future[object]") -> None:
-    if not found.set_running_or_notify_cancel():  # the client hung up
-        return
-    began = time.thread_time()
-    try:
-        # Nobody is answered while a regular expression goes over a long text.
-        found.set_result(object_of(body, "the body", with_column=False))
-    except Exception as error:  # noqa: BLE001 - it is raised where the body is awaited
-        found.set_exception(error)
-    # It was told already, and the next one waits.
-    time.sleep(min(MOST_REST_SECONDS, RESTS * (time.thread_time() - began)))
+    def _rest_after(self, seconds: float, *, now: float) -> float:
+        forgotten = SHARE * (now - self._noted_at)
+        most = AT_ONCE_SECONDS + SHARE * MOST_REST_SECONDS
+        self._spent = min(most, max(0.0, self._spent - forgotten) + seconds)
+        self._noted_at = now
+        return max(0.0, self._spent - AT_ONCE_SECONDS) / SHARE
 
 
 class StrictRequest(Request):
