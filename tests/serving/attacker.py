@@ -103,7 +103,6 @@ KINDS: dict[str, Callable[..., Awaitable[None]]] = {
     "many-objects": posting(
         b'{"comparisons": [' + b'{"prompt": "Q", "first": "a"},' * 4000 + b"1]}", 0.2
     ),
-    "key-twice": posting(b'{"comparisons": ["' + b"a\\n " * 2**18 + b'"], "a": 1, "a": 2}', 0.2),
     "disconnect": disconnect,
     "pipelined": pipelined,
 }
