@@ -4,6 +4,7 @@ import asyncio
 import gc
 import json
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -15,7 +16,12 @@ import pytest
 
 from jurist.errors import DataError
 from jurist.serving import ConnectionLimits, RequestLimits, Rules, make_server
-from jurist.serving.connections import GARBAGE_THRESHOLD, TURNED_OUT_AT_ONCE, Door
+from jurist.serving.connections import (
+    GARBAGE_THRESHOLD,
+    THREAD_TURN_SECONDS,
+    TURNED_OUT_AT_ONCE,
+    Door,
+)
 from jurist.serving.guard import AT_ONCE_BYTES, BYTES_PER_SECOND
 from jurist.serving.wire import MAX_CHARACTERS, MAX_ITEMS, MAX_RESPONSES, MAX_TURNS
 
@@ -576,7 +582,7 @@ class TestAnswers:
         assert answer["error"]["type"] == "no_such_method"
 
 
-def test_while_a_server_listens_collections_are_rare_and_afterwards_as_they_were():
+def test_while_a_server_listens_collections_are_rare_and_turns_short():
     async def app(scope: object, receive: object, send: object) -> None:
         """Answers nothing: nobody asks."""
 
@@ -589,10 +595,12 @@ def test_while_a_server_listens_collections_are_rare_and_afterwards_as_they_were
         for server, listener in zip(servers, listeners, strict=True):
             await server.startup([listener])
             assert gc.get_threshold() == GARBAGE_THRESHOLD and gc.get_freeze_count() > 10_000
+            assert sys.getswitchinterval() == pytest.approx(THREAD_TURN_SECONDS)
         for server, listener in zip(servers, listeners, strict=True):
             assert gc.get_threshold() == GARBAGE_THRESHOLD
             await server.shutdown([listener])
 
-    before = gc.get_threshold()
+    before, turns = gc.get_threshold(), sys.getswitchinterval()
     asyncio.run(main())
     assert gc.get_threshold() == before and gc.get_freeze_count() == 0
+    assert sys.getswitchinterval() == turns

@@ -10,6 +10,7 @@ import gc
 import json
 import resource
 import socket
+import sys
 from asyncio import TimerHandle
 from collections import deque
 from collections.abc import Callable
@@ -37,6 +38,10 @@ TURN_SECONDS: Final = 0.005
 
 GARBAGE_THRESHOLD: Final = (20_000, 20, 20)
 """For `gc.set_threshold`. A connection is some thirty objects, and thousands come at once."""
+
+THREAD_TURN_SECONDS: Final = 0.0005
+"""How long Python code of another thread, such as the judge's, goes on while a request waits. An
+answer needs several turns."""
 
 SPARE_FILES: Final = 256
 """Open files that are left to everything but connections."""
@@ -282,7 +287,7 @@ def _answer(status: int, message: str) -> bytes:
 
 
 class _Server(uvicorn.Server):
-    """A server whose collections of garbage are few and short.
+    """A server whose collections of garbage are few and short, and whose threads take short turns.
 
     A full collection looks at all that was loaded, a tenth of a second in which nobody is answered,
     and connections by the hundred bring it on. What was loaded before it listens stays anyway.
@@ -290,6 +295,7 @@ class _Server(uvicorn.Server):
 
     _num_listening: ClassVar[int] = 0
     _before: ClassVar[tuple[int, int, int]]
+    _turns_before: ClassVar[float]
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to listen."""
@@ -300,6 +306,8 @@ class _Server(uvicorn.Server):
             gc.collect()
             gc.freeze()
             gc.set_threshold(*GARBAGE_THRESHOLD)
+            _Server._turns_before = sys.getswitchinterval()
+            sys.setswitchinterval(THREAD_TURN_SECONDS)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop, and with the last server of the process leave it as it was."""
@@ -308,6 +316,7 @@ class _Server(uvicorn.Server):
         if not _Server._num_listening:
             gc.set_threshold(*_Server._before)
             gc.unfreeze()
+            sys.setswitchinterval(_Server._turns_before)
 
 
 def make_server(
